@@ -1,0 +1,73 @@
+import type { AddressInfo } from 'node:net'
+import type { ContentStore } from '@shoal/content'
+import type { RegistryClient } from '@shoal/oci'
+import type { AgentSwarm, Logger, TransferMetrics } from '@shoal/swarm'
+import type { Registry } from 'prom-client'
+import { createAgentMetrics } from './agent-metrics.ts'
+import { BlobFetcher } from './blob-fetcher.ts'
+import type { BlobNames } from './blob-names.ts'
+import { ManifestFetcher } from './manifest-fetcher.ts'
+import { createMirror } from './mirror.ts'
+import { TagMemory } from './tag-memory.ts'
+import { Tags } from './tags.ts'
+
+/** What an agent is made of. The caller starts and stops the swarm and closes the store. */
+export interface AgentInit {
+  readonly store: ContentStore
+  readonly swarm: AgentSwarm
+  readonly client: RegistryClient
+  /** The same one that the swarm's fallback looks in. */
+  readonly names: BlobNames
+  /** Names under which clients know the registry, `host[:port]`. */
+  readonly registryNames: readonly string[]
+  /** Folder of what is remembered of tags. */
+  readonly tagsDirectory: string
+  readonly listen: { readonly host: string; readonly port: number }
+  readonly logger: Logger
+  readonly metrics: Registry
+  readonly transfer: TransferMetrics
+  /** Milliseconds since the epoch. @default Date.now */
+  readonly now?: () => number
+}
+
+/** A node's mirror. */
+export interface Agent {
+  /** Where it listens; known once started. */
+  readonly address: { readonly host: string; readonly port: number }
+  start(): Promise<void>
+  /** Stops listening and lets requests under way end. */
+  stop(): Promise<void>
+}
+
+/** Makes a node's mirror on top of its store and its place in the mesh. */
+export async function createAgent(init: AgentInit): Promise<Agent> {
+  const { store, swarm, client, names, logger } = init
+  const metrics = createAgentMetrics(init.metrics)
+  const memory = await TagMemory.open(init.tagsDirectory)
+  const blobs = new BlobFetcher({ store, swarm, names })
+  const mirror = createMirror({
+    blobs,
+    manifests: new ManifestFetcher({ blobs, swarm, logger }),
+    tags: new Tags({ client, memory, metrics, logger, now: init.now ?? Date.now }),
+    client,
+    metrics,
+    transfer: init.transfer,
+    logger,
+    registryNames: init.registryNames
+  })
+  let address = { host: init.listen.host, port: init.listen.port }
+  return {
+    get address() {
+      return address
+    },
+    async start() {
+      await mirror.listen({ host: init.listen.host, port: init.listen.port })
+      const bound = mirror.server.address() as AddressInfo
+      address = { host: bound.address, port: bound.port }
+    },
+    async stop() {
+      await mirror.close()
+      await memory.close()
+    }
+  }
+}

@@ -1,0 +1,78 @@
+import { type BlobSource, type ContentStore, SINGLE_CHUNK_MAX_BYTES } from '@shoal/content'
+import type { Digest } from '@shoal/oci'
+import { type AgentSwarm, BlobNotFoundError } from '@shoal/swarm'
+import type { BlobResult } from './agent-metrics.ts'
+import type { BlobName, BlobNames } from './blob-names.ts'
+
+/** A blob whose size is not known by then is not coming. Containerd waits 30 s for headers. */
+export const OPEN_TIMEOUT_MS = 20_000
+const ATTEMPTS = 3
+
+/** A blob to read from, and how it was come by. */
+export interface FetchedBlob {
+  readonly source: BlobSource
+  readonly result: Extract<BlobResult, 'hit' | 'joined' | 'fetched'>
+}
+
+/** What fetching needs. */
+export interface BlobFetcherInit {
+  readonly store: ContentStore
+  readonly swarm: Pick<AgentSwarm, 'fetch' | 'completion' | 'transfers'>
+  readonly names: BlobNames
+}
+
+/** Gives blobs to read: from the store, from a download under way, or from a new one. */
+export class BlobFetcher {
+  readonly #init: BlobFetcherInit
+
+  constructor(init: BlobFetcherInit) {
+    this.#init = init
+  }
+
+  /** Size of a blob that is whole in the store. */
+  stat(digest: Digest): Promise<{ readonly size: number } | undefined> {
+    return this.#init.store.stat(digest)
+  }
+
+  /**
+   * Opens a blob for reading, while it may still be coming in.
+   *
+   * @param name under which the registry serves it, for when no peer can
+   * @returns undefined when nobody has it
+   * @throws DownloadStalledError, StoreFullError, or the signal's reason
+   */
+  async open(digest: Digest, name: BlobName, options?: { signal?: AbortSignal }): Promise<FetchedBlob | undefined> {
+    const { store, swarm, names } = this.#init
+    names.set(digest, name)
+    for (let attempt = 1; ; attempt++) {
+      const whole = await store.open(digest)
+      if (whole !== undefined) return { source: whole, result: 'hit' }
+      const result = swarm.transfers.some((transfer) => transfer.digest === digest) ? 'joined' : 'fetched'
+      try {
+        return { source: await this.#fetch(digest, options?.signal), result }
+      } catch (error) {
+        if (error instanceof BlobNotFoundError) return undefined
+        if (attempt === ATTEMPTS || options?.signal?.aborted === true) throw error
+      }
+    }
+  }
+
+  async #fetch(digest: Digest, signal: AbortSignal | undefined): Promise<BlobSource> {
+    const { swarm } = this.#init
+    const timeout = AbortSignal.timeout(OPEN_TIMEOUT_MS)
+    const blob = await swarm.fetch(digest, {
+      signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout])
+    })
+    const source = blob.source()
+    // The size of a blob of one chunk is only a peer's word until the chunk has come: it must not be passed on.
+    if (blob.map.size <= SINGLE_CHUNK_MAX_BYTES) {
+      try {
+        await swarm.completion(digest)
+      } catch (error) {
+        await source.close()
+        throw error
+      }
+    }
+    return source
+  }
+}

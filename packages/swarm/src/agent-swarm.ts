@@ -1,0 +1,200 @@
+import { join } from 'node:path'
+import { multiaddr } from '@multiformats/multiaddr'
+import type { PartialBlob } from '@shoal/content'
+import type { Digest } from '@shoal/oci'
+import type { DownloadProgress } from './blob/download.ts'
+import type { LinkedPeer } from './blob/exchange.ts'
+import type { Fallback } from './blob/fallback.ts'
+import { RendezvousClient } from './discovery/rendezvous-client.ts'
+import { MAX_RENDEZVOUS_BYTES } from './discovery/rendezvous-messages.ts'
+import type { PeerAddress } from './exchange/frame.ts'
+import { MAX_ADMISSION_BYTES } from './membership/admission-messages.ts'
+import type { JoinToken } from './membership/join-token.ts'
+import { Membership, type MembershipState } from './membership/membership.ts'
+import { Mesh, type MeshInit } from './mesh.ts'
+import { request } from './node/request.ts'
+import { ADMISSION_PROTOCOL, RENDEZVOUS_PROTOCOL } from './protocols.ts'
+
+/** Layers whose image is remembered, for looking them up by the image's provider records. */
+const MAX_REMEMBERED_LAYERS = 20_000
+/** Peers from an earlier run that are dialled at start. */
+const KNOWN_PEERS_DIALLED = 24
+const DIAL_TIMEOUT_MS = 5_000
+
+/** What an agent's node is made of. */
+export interface AgentSwarmInit extends MeshInit {
+  readonly joinToken: JoinToken
+  /** Where the node is: peers of the same zone are preferred. */
+  readonly zone: string
+  /** Where bytes come from when no peer can serve them. */
+  readonly fallback: Fallback
+  /**
+   * Multiaddrs of the registry's node, asked for whenever it must be dialled. Throws when they cannot be had.
+   */
+  readonly registryAddresses: (options: { signal: AbortSignal }) => Promise<readonly string[]>
+}
+
+/** An agent's place in the mesh. */
+export interface AgentSwarm {
+  readonly peerId: string
+  readonly addresses: readonly string[]
+  readonly peers: readonly LinkedPeer[]
+  readonly banned: number
+  readonly membership: MembershipState
+  /** Whether the registry's node is connected. */
+  readonly registryLinked: boolean
+  readonly transfers: readonly DownloadProgress[]
+  start(): Promise<void>
+  stop(): Promise<void>
+  /**
+   * Brings a blob here, or joins the download that already does; resolves as soon as its size is known.
+   *
+   * @throws BlobNotFoundError, DownloadStalledError, or the signal's reason
+   */
+  fetch(digest: Digest, options?: { signal?: AbortSignal }): Promise<PartialBlob>
+  /** Resolves when a download that is under way has ended well; at once when there is none. */
+  completion(digest: Digest): Promise<void>
+  /** An image is about to be pulled: peers for all its blobs are asked for in one message. */
+  expect(image: Digest, blobs: readonly Digest[]): void
+  /** This node has the manifest of an image: the DHT is told, so that it is found without the registry. */
+  provideImage(image: Digest): void
+}
+
+/** Makes an agent's node. */
+export async function createAgentSwarm(init: AgentSwarmInit): Promise<AgentSwarm> {
+  const { identity, store, logger, joinToken } = init
+  const { authority } = joinToken
+  const imageOf = new Map<Digest, Digest>()
+
+  const mesh = await Mesh.create(init, {
+    authority,
+    fallback: init.fallback,
+    certificate: () => membership.certificate,
+    discover,
+    onLink: (peerId) => {
+      if (peerId === authority) tellHoldings().catch((error: unknown) => logger.error({ error }, 'cannot list blobs'))
+    },
+    onUnlink: () => undefined
+  })
+
+  const rendezvous = new RendezvousClient({
+    clock: mesh.clock,
+    logger,
+    ask: (message) => {
+      const connection = mesh.exchange.hasLink(authority) ? mesh.connectionTo(authority) : undefined
+      return connection && request(connection, RENDEZVOUS_PROTOCOL, message, { maxBytes: MAX_RENDEZVOUS_BYTES })
+    }
+  })
+
+  const membership = new Membership({
+    token: joinToken,
+    peerId: identity.peerId,
+    zone: init.zone,
+    file: join(init.directory, 'certificate'),
+    clock: mesh.clock,
+    wallClock: mesh.wallClock,
+    logger,
+    isLinked: () => mesh.exchange.hasLink(authority),
+    ask: async (message, signal) => {
+      const connection = await dialRegistry(signal)
+      return request(connection, ADMISSION_PROTOCOL, message, { maxBytes: MAX_ADMISSION_BYTES, signal })
+    },
+    link: async (signal) => {
+      await dialRegistry(signal)
+      mesh.connector.linkAll()
+    },
+    admitted: (neighbours) => {
+      mesh.connector.linkAll()
+      void mesh.connector.connect(neighbours)
+      void connectKnownPeers()
+    }
+  })
+
+  async function dialRegistry(signal: AbortSignal) {
+    const existing = mesh.connectionTo(authority)
+    if (existing !== undefined) return existing
+    const addresses = await init.registryAddresses({ signal })
+    const targets = addresses.map((address) => multiaddr(`${address.replace(/\/p2p\/.*$/, '')}/p2p/${authority}`))
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(DIAL_TIMEOUT_MS)])
+    return mesh.node.libp2p.dial(targets, { signal: deadline })
+  }
+
+  /** Peers of an earlier run: the way back into the mesh when the registry is down. */
+  async function connectKnownPeers(): Promise<void> {
+    const known = await mesh.node.libp2p.peerStore.all({ limit: KNOWN_PEERS_DIALLED })
+    const peers = known.map(({ id, addresses }): PeerAddress => {
+      return { peerId: id.toString(), addresses: addresses.map((address) => address.multiaddr.toString()) }
+    })
+    await mesh.connector.connect(peers.filter(({ addresses }) => addresses.length > 0))
+  }
+
+  async function discover(digest: Digest, signal: AbortSignal): Promise<void> {
+    const connect = (peers: readonly PeerAddress[]) => mesh.connector.connect(peers, { beyondTarget: true })
+    const byDht = async () => {
+      const dials: Promise<void>[] = []
+      for await (const peer of mesh.dht.find(imageOf.get(digest) ?? digest, { signal })) dials.push(connect([peer]))
+      await Promise.all(dials)
+    }
+    await Promise.allSettled([rendezvous.find(digest).then(connect), byDht()])
+  }
+
+  /** A registry that has just come back knows nothing of what is here. */
+  async function tellHoldings(): Promise<void> {
+    for await (const { digest } of store.list()) rendezvous.have(digest)
+  }
+
+  const unsubscribe: (() => void)[] = []
+
+  return {
+    peerId: identity.peerId,
+    get addresses() {
+      return mesh.multiaddrs
+    },
+    get peers() {
+      return mesh.exchange.peers
+    },
+    get banned() {
+      return mesh.bans.size
+    },
+    get membership() {
+      return membership.state
+    },
+    get registryLinked() {
+      return mesh.exchange.hasLink(authority)
+    },
+    get transfers() {
+      return mesh.exchange.transfers
+    },
+    async start() {
+      await mesh.start()
+      unsubscribe.push(
+        store.onAdded(({ digest }) => rendezvous.have(digest)),
+        store.onRemoved(({ digest }) => {
+          mesh.exchange.withdraw(digest)
+          rendezvous.gone(digest)
+          mesh.dht.withdraw(digest)
+        })
+      )
+      await membership.start()
+    },
+    async stop() {
+      for (const undo of unsubscribe.splice(0)) undo()
+      await membership.stop()
+      await mesh.stop()
+    },
+    fetch: (digest, options) => mesh.exchange.fetch(digest, options),
+    completion: (digest) => mesh.exchange.completion(digest),
+    expect(image, blobs) {
+      for (const blob of blobs) {
+        imageOf.delete(blob)
+        imageOf.set(blob, image)
+        void rendezvous.find(blob).then((peers) => mesh.connector.connect(peers, { beyondTarget: true }))
+      }
+      for (const oldest of imageOf.keys()) {
+        if (imageOf.size <= MAX_REMEMBERED_LAYERS) break
+        imageOf.delete(oldest)
+      }
+    },
+    provideImage: (image) => mesh.dht.provide(image)
+  }
+}

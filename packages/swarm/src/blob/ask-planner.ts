@@ -1,0 +1,151 @@
+import type { Bitfield } from '@shoal/content'
+import { pickChunk } from './chunk-picker.ts'
+import { type Flights, MAX_COPIES } from './flights.ts'
+import type { PeerPace } from './peer-pace.ts'
+
+/** A leech that has had nothing to ask for during this time is starving, and may ask the registry again. */
+export const STARVING_MS = 300
+/** A late chunk is not asked of the registry before this. */
+export const REGISTRY_LATENESS_MS = 2_000
+/** How late a chunk must be before it is asked for elsewhere, when its peer has not answered yet. */
+export const DEFAULT_LATENESS_MS = 1_000
+
+/** What the planner must know of a peer. */
+export interface PlannedPeer {
+  readonly role: 'registry' | 'agent'
+  readonly have: Bitfield | undefined
+  readonly distrusted: boolean
+  readonly pace: PeerPace
+  readonly outstanding: number
+  readonly anyOutstanding: number
+  readonly exhaustedUntil: number
+}
+
+/** What is to be asked of a peer. */
+export type Ask<Peer> =
+  | { readonly peer: Peer; readonly index: number }
+  | { readonly peer: Peer; readonly any: number; readonly again: boolean; readonly except: readonly number[] }
+
+/** The state of a download, as far as the plan depends on it. */
+export interface PlanState<Peer extends PlannedPeer> {
+  readonly have: Bitfield
+  readonly chunkSize: number
+  readonly peers: readonly Peer[]
+  readonly flights: Flights<Peer>
+  /** How many agents hold a chunk. */
+  readonly availability: (index: number) => number
+  /** Chunks that may still be asked for now: the memory for them is bounded. */
+  readonly room: number
+  /** Since when nothing has come and nothing was asked for; undefined while something is. */
+  readonly idleSince: number | undefined
+  readonly now: number
+  readonly random: () => number
+}
+
+/**
+ * Decides what to ask of whom. From agents: chunks by number, rarest first. From the registry: any, so that the seed
+ * chooses, and only what no agent at hand holds. When every missing chunk is asked for, the late ones are asked for
+ * elsewhere too. A function of its arguments alone: it asks nobody, it only says what should be asked.
+ */
+export function planAsks<Peer extends PlannedPeer>(state: PlanState<Peer>): Ask<Peer>[] {
+  const asks: Ask<Peer>[] = []
+  const planned = new Set<number>()
+  let room = state.room
+  const usable = state.peers.filter((peer) => !peer.distrusted && peer.have !== undefined)
+  const agents = shuffle(
+    usable.filter((peer) => peer.role === 'agent'),
+    state.random
+  )
+  const slots = new Map(
+    usable.map((peer) => [peer, Math.max(0, peer.pace.queueLength(state.chunkSize) - peer.outstanding)] as const)
+  )
+  const taken = (index: number) => state.flights.has(index) || planned.has(index)
+
+  for (let asked = true; asked && room > 0; ) {
+    asked = false
+    for (const peer of agents) {
+      const free = slots.get(peer) ?? 0
+      if (free === 0 || room === 0 || peer.have === undefined) continue
+      const pick = {
+        have: state.have,
+        offered: peer.have,
+        taken,
+        availability: state.availability,
+        random: state.random
+      }
+      const index = pickChunk(pick)
+      if (index === undefined) continue
+      asks.push({ peer, index })
+      planned.add(index)
+      slots.set(peer, free - 1)
+      room--
+      asked = true
+    }
+  }
+
+  const unheld = countUnheld(state, taken)
+  const starving =
+    agents.length === 0 ||
+    (asks.length === 0 && state.idleSince !== undefined && state.now - state.idleSince >= STARVING_MS)
+  for (const peer of usable) {
+    if (peer.role !== 'registry') continue
+    const wanted = Math.max(0, (starving ? countMissing(state, taken) : unheld) - peer.anyOutstanding)
+    const any = Math.min(wanted, slots.get(peer) ?? 0, room)
+    if (any === 0 || (!starving && state.now < peer.exhaustedUntil)) continue
+    asks.push({ peer, any, again: starving, except: [...state.flights.indexes, ...planned] })
+    room -= any
+  }
+  if (room > 0 && planned.size === 0) asks.push(...planLate(state, usable, slots, room))
+  return asks
+}
+
+/** Late chunks, asked for once more; in the endgame every chunk that a free agent holds counts as late. */
+function planLate<Peer extends PlannedPeer>(
+  state: PlanState<Peer>,
+  peers: readonly Peer[],
+  slots: ReadonlyMap<Peer, number>,
+  room: number
+): Ask<Peer>[] {
+  const asks: Ask<Peer>[] = []
+  const endgame = state.have.length - state.have.count <= state.flights.size
+  const used = new Map<Peer, number>()
+  for (const { index, peers: askedOf, since } of state.flights.entries()) {
+    if (asks.length === room || askedOf.length >= MAX_COPIES) continue
+    const age = state.now - since
+    const lateness = Math.max(...askedOf.map((peer) => peer.pace.latenessMs() ?? DEFAULT_LATENESS_MS))
+    const other = peers.find((peer) => {
+      if (askedOf.includes(peer) || peer.have?.has(index) !== true) return false
+      if ((slots.get(peer) ?? 0) <= (used.get(peer) ?? 0)) return false
+      if (peer.role === 'registry') return age >= Math.max(lateness, REGISTRY_LATENESS_MS)
+      return age >= lateness || (endgame && age >= lateness / 2)
+    })
+    if (other === undefined) continue
+    used.set(other, (used.get(other) ?? 0) + 1)
+    asks.push({ peer: other, index })
+  }
+  return asks
+}
+
+function countUnheld<Peer extends PlannedPeer>(state: PlanState<Peer>, taken: (index: number) => boolean): number {
+  let count = 0
+  for (const index of state.have.missing()) if (!taken(index) && state.availability(index) === 0) count++
+  return count
+}
+
+function countMissing<Peer extends PlannedPeer>(state: PlanState<Peer>, taken: (index: number) => boolean): number {
+  let count = 0
+  for (const index of state.have.missing()) if (!taken(index)) count++
+  return count
+}
+
+function shuffle<T>(items: T[], random: () => number): T[] {
+  for (let i = items.length - 1; i > 0; i--) {
+    const j = Math.floor(random() * (i + 1))
+    const a = items[i]
+    const b = items[j]
+    if (a === undefined || b === undefined) continue
+    items[i] = b
+    items[j] = a
+  }
+  return items
+}

@@ -1,0 +1,333 @@
+import { Bitfield, chunkCount, chunkSizeFor, MAX_BLOB_SIZE_BYTES } from '@shoal/content'
+import type { Digest } from '@shoal/oci'
+import type { ControlFrame, PeerAddress } from '../exchange/frame.ts'
+import { MAX_PEERS } from '../exchange/frame.ts'
+import type { ExchangeFrame, Link } from '../exchange/link.ts'
+import type { Role } from '../membership/certificate.ts'
+import { WireError } from '../wire.ts'
+import { Availability } from './availability.ts'
+import type { Holding } from './holding.ts'
+import { Participant } from './participant.ts'
+import { SeedChooser } from './seed-chooser.ts'
+import type { UploadJob } from './uploads.ts'
+
+/** Peers that one blob's swarm remembers; a further one is told that we have nothing. */
+export const MAX_PARTICIPANTS = 256
+const PEERS_TOLD = 16
+
+type FrameOf<T extends ControlFrame['type']> = Extract<ControlFrame, { type: T }>
+
+/** What a download wants to hear of the swarm that it belongs to. */
+export interface SwarmListener {
+  /** A peer is new, or what it holds is known anew. */
+  onParticipant(participant: Participant): void
+  onHave(participant: Participant, indexes: readonly number[]): void
+  onGone(participant: Participant): void
+  onMap(participant: Participant, frame: FrameOf<'map'>): void
+  onReject(participant: Participant, frame: FrameOf<'reject'>): void
+  onChunkStart(participant: Participant, index: number, offset: number, length: number): Uint8Array | undefined
+  onChunkEnd(participant: Participant, index: number, length: number): void
+}
+
+/** What a blob's swarm needs of its node. */
+export interface BlobSwarmInit {
+  readonly digest: Digest
+  readonly role: (link: Link) => Role
+  /** Our number for the blob on a link. */
+  readonly channel: (link: Link) => number
+  readonly upload: (link: Link, job: UploadJob) => boolean
+  readonly cancelUpload: (link: Link, channel: number, indexes: readonly number[]) => void
+  readonly addressesOf: (peerId: string) => readonly string[]
+  /** Peers that a participant knows of. */
+  readonly learned: (peers: readonly PeerAddress[]) => void
+}
+
+/**
+ * All peers interested in one blob, as this node sees them: who holds what, who is told what, and what is served.
+ * A {@link SwarmListener} is attached while the blob is downloaded here.
+ */
+export class BlobSwarm {
+  readonly digest: Digest
+  readonly participants = new Map<string, Participant>()
+  listener: SwarmListener | undefined
+  readonly #init: BlobSwarmInit
+  #holding: Holding | undefined
+  #chooser: SeedChooser | undefined
+  /** How many of the agents here hold each chunk; the registry does not count, it is to be spared. */
+  #availability = new Availability(0)
+  /** Peers that have been told what we hold, and are told of every chunk more. */
+  readonly #introduced = new Set<string>()
+
+  constructor(init: BlobSwarmInit) {
+    this.digest = init.digest
+    this.#init = init
+  }
+
+  get holding(): Holding | undefined {
+    return this.#holding
+  }
+
+  /** How many agents here hold chunk `index`. */
+  availability(index: number): number {
+    return this.#availability.of(index)
+  }
+
+  /** Nobody here needs us and we need nobody. */
+  get idle(): boolean {
+    if (this.listener !== undefined) return false
+    if (this.#holding === undefined) return true
+    return [...this.participants.values()].every((peer) => peer.absent || peer.isSeed || !peer.wants)
+  }
+
+  /** Sets what is held here, and tells it to all who know us. */
+  hold(holding: Holding): void {
+    const chunks = chunkCount(holding.map)
+    if (this.#chooser === undefined) this.#chooser = new SeedChooser(chunks)
+    this.#holding = holding
+    this.#availability = new Availability(chunks)
+    for (const participant of this.participants.values()) {
+      const { have } = participant
+      participant.have = undefined
+      this.#setHave(participant, have)
+      if (this.#introduced.has(participant.peerId)) this.introduce(participant.link)
+    }
+  }
+
+  /** Tells a peer what we hold and whether we want more. */
+  introduce(link: Link): void {
+    const holding = this.#holding
+    this.#introduced.add(link.peerId)
+    link.send({
+      type: 'bitfield',
+      channel: this.#init.channel(link),
+      digest: this.digest,
+      want: this.listener !== undefined,
+      absent: false,
+      ...(holding === undefined
+        ? {}
+        : { state: { size: holding.map.size, chunkSize: holding.map.chunkSize, bits: holding.have.bytes } })
+    })
+  }
+
+  /** Tells all who may lack it that we hold chunk `index`. */
+  announce(index: number): void {
+    for (const { link, absent, isSeed } of this.participants.values()) {
+      if (absent || isSeed || !this.#introduced.has(link.peerId)) continue
+      link.send({ type: 'have', channel: this.#init.channel(link), indexes: [index] })
+    }
+  }
+
+  /** Leaves: no peer counts on us for this blob any more. */
+  leave(): void {
+    for (const { link } of this.participants.values()) {
+      if (this.#introduced.has(link.peerId)) link.send({ type: 'leave', channel: this.#init.channel(link) })
+    }
+    this.#introduced.clear()
+    this.participants.clear()
+  }
+
+  /** A peer introduced itself. The caller answers when we have nothing to tell. */
+  onBitfield(link: Link, frame: FrameOf<'bitfield'>): void {
+    const known = this.participants.get(link.peerId)
+    if (known === undefined && this.participants.size >= MAX_PARTICIPANTS) {
+      this.#sayAbsent(link)
+      return
+    }
+    const participant = known ?? new Participant(link, this.#init.role(link), frame.channel)
+    this.participants.set(link.peerId, participant)
+    participant.channel = frame.channel
+    participant.wants = frame.want
+    participant.absent = frame.absent
+    participant.shape = frame.state
+    this.#setHave(participant, frame.state === undefined ? undefined : readBits(frame.state))
+    if (frame.absent) this.#introduced.delete(link.peerId)
+    else if (frame.want) this.#answer(link)
+    this.listener?.onParticipant(participant)
+  }
+
+  #answer(link: Link): void {
+    if (this.#introduced.has(link.peerId)) return
+    if (this.#holding === undefined && this.listener === undefined) {
+      this.#sayAbsent(link)
+      return
+    }
+    this.introduce(link)
+    const others = [...this.participants.values()].filter((peer) => peer.link !== link && !peer.absent)
+    const peers = others
+      .slice(-PEERS_TOLD)
+      .map(({ peerId }) => ({ peerId, addresses: this.#init.addressesOf(peerId) }))
+      .filter(({ addresses }) => addresses.length > 0)
+      .slice(0, MAX_PEERS)
+    if (peers.length > 0) link.send({ type: 'peers', channel: this.#init.channel(link), peers })
+  }
+
+  #sayAbsent(link: Link): void {
+    link.send({ type: 'bitfield', channel: 0, digest: this.digest, want: false, absent: true })
+  }
+
+  #setHave(participant: Participant, have: Bitfield | undefined): void {
+    const counted = this.#holding !== undefined && participant.role === 'agent'
+    if (counted && participant.have !== undefined) this.#availability.shift(participant.have, -1)
+    participant.have = have
+    const map = this.#holding?.map
+    const { shape } = participant
+    if (map !== undefined && shape !== undefined && (shape.size !== map.size || shape.chunkSize !== map.chunkSize)) {
+      // Its idea of the blob differs from the proven one: it has nothing that we can use.
+      participant.have = undefined
+      participant.distrusted = true
+    }
+    if (counted && participant.have !== undefined) this.#availability.shift(participant.have, 1)
+  }
+
+  /** Any frame about this blob but a bitfield, from a peer that has introduced itself. */
+  onFrame(link: Link, frame: Exclude<ExchangeFrame, { type: 'bitfield' }>): void {
+    const participant = this.participants.get(link.peerId)
+    if (participant === undefined) return
+    switch (frame.type) {
+      case 'leave':
+        this.onLinkClosed(link)
+        break
+      case 'have':
+        this.#onHave(participant, frame.indexes)
+        break
+      case 'askMap':
+        this.#onAskMap(participant)
+        break
+      case 'map':
+        this.listener?.onMap(participant, frame)
+        break
+      case 'askAny':
+        this.#onAskAny(participant, frame)
+        break
+      case 'ask':
+        for (const index of frame.indexes) this.#onAsk(participant, index)
+        break
+      case 'cancel':
+        this.#init.cancelUpload(link, this.#init.channel(link), frame.indexes)
+        break
+      case 'reject':
+        this.listener?.onReject(participant, frame)
+        break
+      case 'peers':
+        this.#init.learned(frame.peers)
+        break
+    }
+  }
+
+  onChunkStart(link: Link, index: number, offset: number, length: number): Uint8Array | undefined {
+    const participant = this.participants.get(link.peerId)
+    if (participant === undefined) return undefined
+    return this.listener?.onChunkStart(participant, index, offset, length)
+  }
+
+  onChunkEnd(link: Link, index: number, length: number): void {
+    const participant = this.participants.get(link.peerId)
+    if (participant !== undefined) this.listener?.onChunkEnd(participant, index, length)
+  }
+
+  onLinkClosed(link: Link): void {
+    const participant = this.participants.get(link.peerId)
+    if (participant === undefined || participant.link !== link) return
+    this.#setHave(participant, undefined)
+    this.participants.delete(link.peerId)
+    this.#introduced.delete(link.peerId)
+    this.#chooser?.departed(link.peerId)
+    this.listener?.onGone(participant)
+  }
+
+  #onHave(participant: Participant, indexes: readonly number[]): void {
+    const { have } = participant
+    if (have === undefined) return
+    const news: number[] = []
+    for (const index of indexes) {
+      if (index >= have.length) throw new WireError(`have of chunk ${index}, the blob has ${have.length}`)
+      if (!have.set(index)) continue
+      news.push(index)
+      if (this.#holding !== undefined && participant.role === 'agent') this.#availability.gain(index)
+    }
+    if (news.length > 0) this.listener?.onHave(participant, news)
+  }
+
+  #onAskMap({ link }: Participant): void {
+    const segments = this.#holding?.segments ?? []
+    const channel = this.#init.channel(link)
+    segments.forEach((segment, number) => {
+      link.send({ type: 'map', channel, number, total: segments.length, segment })
+    })
+    if (segments.length === 0) link.send({ type: 'reject', channel, reason: 'lacking', any: 0, indexes: [] })
+  }
+
+  #onAsk(participant: Participant, index: number): void {
+    const { link, peerId } = participant
+    const holding = this.#holding
+    if (holding !== undefined && index >= holding.have.length) {
+      throw new WireError(`ask for chunk ${index}, the blob has ${holding.have.length}`)
+    }
+    const channel = this.#init.channel(link)
+    const queued =
+      holding !== undefined &&
+      this.#init.upload(link, {
+        channel,
+        index,
+        choose: () => {
+          if (!holding.have.has(index)) return { reason: 'lacking' }
+          this.#chooser?.count(peerId, index)
+          return { index }
+        },
+        read: (chosen) => this.#read(chosen),
+        finished: (chosen, complete) => this.#onSent(peerId, chosen, complete)
+      })
+    if (!queued) {
+      const reason = holding === undefined ? 'lacking' : 'busy'
+      link.send({ type: 'reject', channel, reason, any: 0, indexes: [index] })
+    }
+  }
+
+  #onAskAny(participant: Participant, frame: FrameOf<'askAny'>): void {
+    const { link, peerId } = participant
+    const holding = this.#holding
+    const channel = this.#init.channel(link)
+    const except = new Set(frame.except)
+    let refused = frame.count
+    for (let i = 0; i < frame.count && holding?.have.complete === true; i++, refused--) {
+      const queued = this.#init.upload(link, {
+        channel,
+        index: undefined,
+        choose: () => {
+          const have = participant.have ?? new Bitfield(holding.have.length)
+          const ask = { peer: peerId, have, except, again: frame.again }
+          const index = this.#chooser?.choose(ask, (chunk) => this.availability(chunk))
+          return index === undefined ? { reason: 'exhausted' } : { index }
+        },
+        read: (chosen) => this.#read(chosen),
+        finished: (chosen, complete) => this.#onSent(peerId, chosen, complete)
+      })
+      if (!queued) break
+    }
+    if (refused === 0) return
+    const reason = holding?.have.complete === true ? 'busy' : 'lacking'
+    link.send({ type: 'reject', channel, reason, any: refused, indexes: [] })
+  }
+
+  /** Reads from what is held now: a download that has ended meanwhile has become a whole blob. */
+  #read(index: number): Promise<Uint8Array> {
+    return this.#holding?.readChunk(index) ?? Promise.reject(new Error(`${this.digest} is not held any more`))
+  }
+
+  #onSent(peerId: string, index: number, complete: boolean): void {
+    if (!complete) this.#chooser?.failed(peerId, index)
+  }
+}
+
+/** Bits that a peer sent, checked against the blob's shape as the peer gave it. */
+function readBits(state: NonNullable<FrameOf<'bitfield'>['state']>): Bitfield {
+  const { size, chunkSize, bits } = state
+  if (size > MAX_BLOB_SIZE_BYTES || chunkSize !== chunkSizeFor(size)) {
+    throw new WireError(`a blob of ${size} bytes is not cut into chunks of ${chunkSize}`)
+  }
+  try {
+    return Bitfield.from(bits, chunkCount({ size, chunkSize }))
+  } catch (cause) {
+    throw Object.assign(new WireError('the bitfield does not fit the blob'), { cause })
+  }
+}

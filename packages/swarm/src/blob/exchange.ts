@@ -1,0 +1,383 @@
+import type { KeyObject } from 'node:crypto'
+import { Bitfield, type ContentStore, chunkCount, type PartialBlob } from '@shoal/content'
+import type { Digest } from '@shoal/oci'
+import type { Clock } from '../clock.ts'
+import type { Bans } from '../exchange/bans.ts'
+import type { ChunkHeader, PeerAddress } from '../exchange/frame.ts'
+import type { Lane } from '../exchange/lane.ts'
+import { type ExchangeFrame, Link } from '../exchange/link.ts'
+import type { Logger } from '../logger.ts'
+import { type Certificate, CertificateError } from '../membership/certificate.ts'
+import type { RateLimiter } from '../rate-limiter.ts'
+import type { SwarmMetrics } from '../swarm-metrics.ts'
+import type { TransferMetrics } from '../transfer-metrics.ts'
+import { WireError } from '../wire.ts'
+import { BlobSwarm } from './blob-swarm.ts'
+import { Download, type DownloadProgress } from './download.ts'
+import type { Fallback } from './fallback.ts'
+import { holdWhole } from './holding.ts'
+import { LinkState } from './link-state.ts'
+
+/** Peers that a process keeps links with. */
+export const MAX_LINKS = 512
+/** A peer that has not said a good hello within this time is dropped. */
+export const HELLO_TIMEOUT_MS = 5_000
+/** A blob that nobody here is interested in any more is let go of at the next sweep. */
+const SWEEP_MS = 15_000
+/** Payload bytes that all downloads of a process may have asked for and not written. */
+export const MAX_PENDING_BYTES = 128 * 1024 * 1024
+
+/** A peer that this node is linked with. */
+export interface LinkedPeer {
+  readonly peerId: string
+  readonly role: Certificate['role']
+  readonly zone: string
+  readonly bytesReceived: number
+  readonly bytesSent: number
+}
+
+/** What an exchange needs of its node. */
+export interface ExchangeInit {
+  /** Our own peer id. */
+  readonly peerId: string
+  readonly store: ContentStore
+  readonly authorityKey: KeyObject
+  readonly fallback: Fallback | undefined
+  readonly clock: Clock
+  readonly random: () => number
+  readonly logger: Logger
+  readonly metrics: SwarmMetrics
+  readonly transfer: TransferMetrics
+  readonly uploadLimiter: RateLimiter
+  readonly downloadLimiter: RateLimiter
+  readonly bans: Bans
+  /** Name and version for the peer's log. */
+  readonly agent: string
+  /** Our certificate; undefined before we were admitted. */
+  readonly certificate: () => Uint8Array | undefined
+  readonly verify: (certificate: Uint8Array, peerId: string) => Certificate
+  /** Looks for peers that have a blob, by every way there is; resolves when all have been tried. */
+  readonly discover: (digest: Digest, signal: AbortSignal) => Promise<void>
+  readonly addressesOf: (peerId: string) => readonly string[]
+  readonly learned: (peers: readonly PeerAddress[]) => void
+  /** A peer was admitted to a link, or its link ended. */
+  readonly onLink: (peerId: string, certificate: Certificate) => void
+  readonly onUnlink: (peerId: string, error?: Error) => void
+  /** A peer was banned: whatever connects us to it is to be closed. */
+  readonly onBan: (peerId: string) => void
+}
+
+/**
+ * Trades blobs with peers: owns the links, the swarm of every blob that anyone here is interested in, and the
+ * downloads. One download per digest, however many ask.
+ */
+export class Exchange {
+  readonly #init: ExchangeInit
+  readonly #links = new Map<string, LinkState>()
+  readonly #swarms = new Map<Digest, BlobSwarm>()
+  readonly #loading = new Map<Digest, Promise<void>>()
+  readonly #downloads = new Map<Digest, Download>()
+  readonly #settling = new Set<Promise<void>>()
+  #stopSweep: () => void = () => undefined
+
+  constructor(init: ExchangeInit) {
+    this.#init = init
+  }
+
+  get peers(): LinkedPeer[] {
+    return [...this.#links.values()].flatMap((state) => {
+      const { certificate } = state
+      if (certificate === undefined) return []
+      const { role, zone } = certificate
+      const peerId = state.link.peerId
+      return [{ peerId, role, zone, bytesReceived: state.bytesReceived, bytesSent: state.bytesSent }]
+    })
+  }
+
+  get transfers(): DownloadProgress[] {
+    return [...this.#downloads.values()].map((download) => download.progress)
+  }
+
+  start(): void {
+    this.#stopSweep = this.#init.clock.every(SWEEP_MS, () => this.#sweep())
+  }
+
+  async stop(): Promise<void> {
+    this.#stopSweep()
+    const stopped = new Error('this node is stopping')
+    await Promise.allSettled([...this.#downloads.values()].map((download) => download.stop(stopped)))
+    for (const { link } of this.#links.values()) link.close()
+    await Promise.allSettled([...this.#loading.values(), ...this.#settling])
+    for (const swarm of this.#swarms.values()) await swarm.holding?.close()
+    this.#swarms.clear()
+  }
+
+  hasLink(peerId: string): boolean {
+    return this.#links.has(peerId)
+  }
+
+  /**
+   * Takes a lane to a peer into use: certificates first.
+   *
+   * @param dialled whether this side opened the lane
+   * @returns false when the peer is banned, has a better link already, or there are too many
+   */
+  accept(lane: Lane, peerId: string, dialled: boolean): boolean {
+    const certificate = this.#init.certificate()
+    if (certificate === undefined || this.#init.bans.has(peerId)) return false
+    const existing = this.#links.get(peerId)
+    if (existing === undefined ? this.#links.size >= MAX_LINKS : this.#keeps(existing, dialled)) return false
+    existing?.link.close()
+    const link = new Link({
+      lane,
+      peerId,
+      certificate,
+      agent: this.#init.agent,
+      verify: (bytes) => this.#init.verify(bytes, peerId),
+      handler: {
+        onReady: (shown) => this.#onReady(state, shown),
+        onFrame: (frame) => this.#onFrame(state, frame),
+        onChunkStart: (header, length) => this.#onChunkStart(state, header, length),
+        onChunkEnd: (header, length) => this.#onChunkEnd(state, header, length),
+        onClose: (error) => this.#onClose(state, error)
+      }
+    })
+    const state = new LinkState(link, dialled, {
+      link,
+      limiter: this.#init.uploadLimiter,
+      logger: this.#init.logger,
+      transfer: {
+        ...this.#init.transfer,
+        sent: (to, kind, bytes) => {
+          state.bytesSent += bytes
+          this.#init.transfer.sent(to, kind, bytes)
+        }
+      }
+    })
+    this.#links.set(peerId, state)
+    this.#init.clock.after(HELLO_TIMEOUT_MS, () => {
+      if (state.certificate === undefined) link.close(new CertificateError('the peer showed no certificate in time'))
+    })
+    link.start()
+    return true
+  }
+
+  /**
+   * Whether an existing link is kept over a new one with the same peer. When both sides dial at once, both keep the one
+   * that the lower peer id dialled. A peer that dials although there is a good link has lost its end of it.
+   */
+  #keeps(existing: LinkState, dialled: boolean): boolean {
+    if (existing.certificate !== undefined) return dialled
+    const mine = this.#init.peerId < existing.link.peerId
+    return existing.dialled === dialled || existing.dialled === mine
+  }
+
+  /** Ends the link with a peer, if there is one. */
+  unlink(peerId: string): void {
+    this.#links.get(peerId)?.link.close()
+  }
+
+  /** Keeps a peer out, and says so. */
+  ban(peerId: string, reason: string): void {
+    if (this.#init.bans.has(peerId)) return
+    this.#init.bans.add(peerId)
+    this.#init.metrics.banned(reason)
+    this.#init.logger.warn({ peer: peerId, reason }, 'banned a peer')
+    this.unlink(peerId)
+    this.#init.onBan(peerId)
+  }
+
+  /**
+   * Brings a blob here, or joins the download that already does.
+   *
+   * @returns the blob as soon as its size is known, to be read while it comes in
+   * @throws BlobNotFoundError when nobody has it, or the signal's reason: the download goes on for the others
+   */
+  async fetch(digest: Digest, options?: { signal?: AbortSignal }): Promise<PartialBlob> {
+    const download = this.#downloads.get(digest) ?? this.#startDownload(digest)
+    const { signal } = options ?? {}
+    if (signal === undefined) return download.opened
+    signal.throwIfAborted()
+    const aborted = Promise.withResolvers<never>()
+    const onAbort = () => aborted.reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      return await Promise.race([download.opened, aborted.promise])
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+    }
+  }
+
+  /** Resolves when the download of a blob that is under way has ended well; at once when there is none. */
+  async completion(digest: Digest): Promise<void> {
+    await this.#downloads.get(digest)?.done
+  }
+
+  /** The blob is not here any more: peers are told not to count on us. */
+  withdraw(digest: Digest): void {
+    if (this.#downloads.has(digest)) return
+    void this.#drop(digest)
+  }
+
+  #startDownload(digest: Digest): Download {
+    const swarm = this.#swarm(digest)
+    const controller = new AbortController()
+    const download = new Download({
+      ...this.#init,
+      swarm,
+      channel: (link) => this.#channel(link, digest),
+      links: () => this.#links.size,
+      discovery: this.#init.discover(digest, controller.signal),
+      roomBytes: () => MAX_PENDING_BYTES - this.#pendingBytes(),
+      pace: this.#init.downloadLimiter,
+      ban: (peerId, reason) => this.ban(peerId, reason)
+    })
+    this.#downloads.set(digest, download)
+    swarm.listener = download
+    for (const state of this.#links.values()) if (state.certificate !== undefined) swarm.introduce(state.link)
+    // Peers that introduced themselves before we wanted the blob.
+    for (const participant of swarm.participants.values()) download.onParticipant(participant)
+    const over = () => {
+      controller.abort(new Error('the download is over'))
+      this.#downloads.delete(digest)
+      const settled = this.#settle(swarm)
+        .catch((error: unknown) => this.#init.logger.error({ error, digest }, 'cannot keep a blob that was downloaded'))
+        .finally(() => this.#settling.delete(settled))
+      this.#settling.add(settled)
+    }
+    download.done.then(over, over)
+    void this.#openFromStore(digest, download)
+    return download
+  }
+
+  /** What an earlier run left on disk needs no chunk map from outside. */
+  async #openFromStore(digest: Digest, download: Download): Promise<void> {
+    const signed = await this.#init.store.chunkMap(digest)
+    if (signed !== undefined) download.openWith(signed)
+  }
+
+  /** After a download: serve the blob as a whole one, or leave its swarm. */
+  async #settle(swarm: BlobSwarm): Promise<void> {
+    swarm.listener = undefined
+    const partial = this.#init.store.findPartial(swarm.digest)
+    const whole = await this.#load(swarm)
+    await partial?.release()
+    if (!whole) await this.#drop(swarm.digest)
+  }
+
+  /** Opens a blob that is whole in the store and tells the swarm. */
+  async #load(swarm: BlobSwarm): Promise<boolean> {
+    const { store } = this.#init
+    const [source, signed] = await Promise.all([store.open(swarm.digest), store.chunkMap(swarm.digest)])
+    if (source === undefined || signed === undefined) {
+      await source?.close()
+      return false
+    }
+    swarm.hold(holdWhole(source, signed.map, signed.segments, Bitfield.full(chunkCount(signed.map))))
+    return true
+  }
+
+  async #drop(digest: Digest): Promise<void> {
+    const swarm = this.#swarms.get(digest)
+    if (swarm === undefined) return
+    this.#swarms.delete(digest)
+    swarm.leave()
+    for (const state of this.#links.values()) state.forget(digest)
+    await swarm.holding?.close()
+  }
+
+  #sweep(): void {
+    for (const [digest, swarm] of this.#swarms) {
+      if (swarm.idle && !this.#loading.has(digest) && !this.#downloads.has(digest)) void this.#drop(digest)
+    }
+  }
+
+  #pendingBytes(): number {
+    let bytes = 0
+    for (const download of this.#downloads.values()) bytes += download.pendingBytes
+    return bytes
+  }
+
+  #swarm(digest: Digest): BlobSwarm {
+    const known = this.#swarms.get(digest)
+    if (known !== undefined) return known
+    const swarm = new BlobSwarm({
+      digest,
+      role: (link) => this.#links.get(link.peerId)?.certificate?.role ?? 'agent',
+      channel: (link) => this.#channel(link, digest),
+      upload: (link, job) => this.#links.get(link.peerId)?.uploads.add(job) ?? false,
+      cancelUpload: (link, channel, indexes) => this.#links.get(link.peerId)?.uploads.cancel(channel, indexes),
+      addressesOf: this.#init.addressesOf,
+      learned: this.#init.learned
+    })
+    this.#swarms.set(digest, swarm)
+    return swarm
+  }
+
+  #channel(link: Link, digest: Digest): number {
+    return this.#links.get(link.peerId)?.channel(digest) ?? 0
+  }
+
+  #onReady(state: LinkState, certificate: Certificate): void {
+    state.certificate = certificate
+    this.#init.onLink(state.link.peerId, certificate)
+    for (const digest of this.#downloads.keys()) this.#swarm(digest).introduce(state.link)
+  }
+
+  #onFrame(state: LinkState, frame: ExchangeFrame): void {
+    if (frame.type === 'bitfield') {
+      if (!frame.absent) state.theirs(frame.channel, frame.digest)
+      this.#onBitfield(state, frame)
+      return
+    }
+    const digest = state.digestOf(frame.channel)
+    if (frame.type === 'leave') state.forgetTheirs(frame.channel)
+    this.#swarms.get(digest)?.onFrame(state.link, frame)
+  }
+
+  #onBitfield(state: LinkState, frame: Extract<ExchangeFrame, { type: 'bitfield' }>): void {
+    const known = this.#swarms.get(frame.digest)
+    const loading = this.#loading.get(frame.digest)
+    if (known !== undefined && loading === undefined) {
+      known.onBitfield(state.link, frame)
+      return
+    }
+    if (known === undefined && (frame.absent || !frame.want)) return
+    const swarm = this.#swarm(frame.digest)
+    const loaded = loading ?? this.#loadOnce(swarm)
+    loaded
+      .then(() => {
+        if (!state.link.closed) swarm.onBitfield(state.link, frame)
+      })
+      .catch((error: unknown) => state.link.close(error instanceof Error ? error : new Error(String(error))))
+  }
+
+  /** A peer speaks of a blob that nobody here is interested in: do we have it? */
+  #loadOnce(swarm: BlobSwarm): Promise<void> {
+    const loading = this.#load(swarm)
+      .catch((error: unknown) => this.#init.logger.error({ error, digest: swarm.digest }, 'cannot open a blob'))
+      .then(() => {
+        this.#loading.delete(swarm.digest)
+      })
+    this.#loading.set(swarm.digest, loading)
+    return loading
+  }
+
+  #onChunkStart(state: LinkState, header: ChunkHeader, length: number): Uint8Array | undefined {
+    const swarm = this.#swarms.get(state.digestOf(header.channel))
+    return swarm?.onChunkStart(state.link, header.index, header.offset, length)
+  }
+
+  #onChunkEnd(state: LinkState, header: ChunkHeader, length: number): void {
+    state.bytesReceived += length
+    this.#swarms.get(state.digestOf(header.channel))?.onChunkEnd(state.link, header.index, length)
+  }
+
+  #onClose(state: LinkState, error?: Error): void {
+    const { peerId } = state.link
+    if (this.#links.get(peerId) === state) this.#links.delete(peerId)
+    for (const swarm of this.#swarms.values()) swarm.onLinkClosed(state.link)
+    if (error instanceof WireError) this.#init.metrics.rejected('protocol')
+    this.#init.onUnlink(peerId, error)
+  }
+}

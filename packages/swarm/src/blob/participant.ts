@@ -1,0 +1,51 @@
+import type { Bitfield } from '@shoal/content'
+import type { Link } from '../exchange/link.ts'
+import type { Role } from '../membership/certificate.ts'
+import { PeerPace } from './peer-pace.ts'
+
+/** One peer's part in the swarm of one blob, as we know it. */
+export class Participant {
+  readonly link: Link
+  readonly role: Role
+  readonly pace = new PeerPace()
+  /** The peer's own number for the blob. */
+  channel: number
+  /** What the peer said the blob's size and chunk size are. */
+  shape: { readonly size: number; readonly chunkSize: number } | undefined
+  /** What the peer holds; undefined as long as it does not know the chunk map itself. */
+  have: Bitfield | undefined
+  /** The peer asked to be told who has the blob. */
+  wants = false
+  /** The peer has neither the blob nor an interest in it. */
+  absent = false
+  /** Chunks asked of it by number, with the time of asking in ms. */
+  readonly asked = new Map<number, number>()
+  /** Chunks of its choice that it was asked for and has not begun to send. */
+  anyOutstanding = 0
+  anyAskedAt = 0
+  /** It has sent everything once: not asked for any before this time. */
+  exhaustedUntil = 0
+  /** When its latest bytes came. */
+  lastArrivalAt = 0
+  /** It sent a wrong chunk of this blob. */
+  distrusted = false
+
+  constructor(link: Link, role: Role, channel: number) {
+    this.link = link
+    this.role = role
+    this.channel = channel
+  }
+
+  get peerId(): string {
+    return this.link.peerId
+  }
+
+  get isSeed(): boolean {
+    return this.have?.complete === true
+  }
+
+  /** Chunks that it has been asked for and that have not come. */
+  get outstanding(): number {
+    return this.asked.size + this.anyOutstanding
+  }
+}

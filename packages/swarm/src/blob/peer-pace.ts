@@ -1,0 +1,50 @@
+/** Requests that a peer is asked to hold before its rate is known. */
+export const FIRST_QUEUE_CHUNKS = 4
+const MIN_QUEUE_CHUNKS = 2
+const MAX_QUEUE_CHUNKS = 16
+/** A queue should keep a peer busy for this long. */
+const QUEUE_SECONDS = 1
+/** Weight of a new measurement. */
+const SMOOTHING = 0.25
+/** A chunk is never late before this. */
+export const MIN_LATENESS_MS = 300
+
+/**
+ * How fast one peer answers: from it follow how many chunks to ask it for at once and when a chunk is late. Pure:
+ * times are handed in, in milliseconds.
+ */
+export class PeerPace {
+  #bytesPerSecond: number | undefined
+  #meanMs = 0
+  #deviationMs = 0
+  #samples = 0
+
+  /** Smoothed goodput; undefined before the first chunk. */
+  get bytesPerSecond(): number | undefined {
+    return this.#bytesPerSecond
+  }
+
+  /** A chunk came `elapsedMs` after it was asked for, `gapMs` after the previous one or the ask, whichever is later. */
+  arrived(bytes: number, elapsedMs: number, gapMs: number): void {
+    const rate = (bytes * 1000) / Math.max(gapMs, 0.1)
+    this.#bytesPerSecond =
+      this.#bytesPerSecond === undefined ? rate : this.#bytesPerSecond + SMOOTHING * (rate - this.#bytesPerSecond)
+    const error = elapsedMs - this.#meanMs
+    this.#meanMs += this.#samples === 0 ? error : SMOOTHING * error
+    this.#deviationMs += this.#samples === 0 ? elapsedMs / 2 : SMOOTHING * (Math.abs(error) - this.#deviationMs)
+    this.#samples++
+  }
+
+  /** How many chunks of `chunkSize` bytes may be asked for and not answered. */
+  queueLength(chunkSize: number): number {
+    if (this.#bytesPerSecond === undefined) return FIRST_QUEUE_CHUNKS
+    const wanted = Math.ceil((this.#bytesPerSecond * QUEUE_SECONDS) / chunkSize)
+    return Math.min(MAX_QUEUE_CHUNKS, Math.max(MIN_QUEUE_CHUNKS, wanted))
+  }
+
+  /** After how long a chunk that was asked for counts as late; undefined before the first answer. */
+  latenessMs(): number | undefined {
+    if (this.#samples === 0) return undefined
+    return Math.max(MIN_LATENESS_MS, this.#meanMs + this.#deviationMs / 2)
+  }
+}

@@ -1,0 +1,72 @@
+import type { Bitfield } from '@shoal/content'
+
+/** What a leech says when it asks a seed for any chunk. */
+export interface AnyAsk {
+  /** Who asks: a name that {@link SeedChooser.departed} may take back. */
+  readonly peer: string
+  /** What the leech is known to hold. */
+  readonly have: Bitfield
+  /** What it lacks but has asked for elsewhere. */
+  readonly except: ReadonlySet<number>
+  /** The leech is starving: chunks that were sent before may be sent again. */
+  readonly again: boolean
+}
+
+/**
+ * Chooses which chunk a seed sends next: the lowest-numbered one that it has sent least often. So each chunk leaves
+ * once before any leaves twice, chunks leave in the order that a streaming reader wants, and each goes to a different
+ * node. Pure state: no clock, no sockets.
+ */
+export class SeedChooser {
+  readonly #sent: Uint16Array
+  readonly #sentTo = new Map<string, Set<number>>()
+
+  constructor(chunkCount: number) {
+    this.#sent = new Uint16Array(chunkCount)
+  }
+
+  /** How often chunk `index` has been sent to peers that are still here. */
+  copies(index: number): number {
+    return this.#sent[index] ?? 0
+  }
+
+  /**
+   * The chunk to send next, counted as sent at once so that two asks are not given the same one.
+   *
+   * @param held how many leeches are known to hold a chunk: such a chunk is in the mesh, whoever brought it there
+   * @returns undefined when nothing fits: the leech must look elsewhere, or ask again as a starving one
+   */
+  choose(ask: AnyAsk, held: (index: number) => number): number | undefined {
+    let best: number | undefined
+    let bestCopies = ask.again ? Number.POSITIVE_INFINITY : 1
+    for (let index = 0; index < this.#sent.length && bestCopies > 0; index++) {
+      if (ask.have.has(index) || ask.except.has(index)) continue
+      const copies = Math.max(this.copies(index), held(index))
+      if (copies >= bestCopies) continue
+      best = index
+      bestCopies = copies
+    }
+    if (best !== undefined) this.count(ask.peer, best)
+    return best
+  }
+
+  /** Counts a chunk that was asked for by number. */
+  count(peer: string, index: number): void {
+    const sent = this.#sentTo.get(peer) ?? new Set()
+    this.#sentTo.set(peer, sent)
+    if (sent.has(index)) return
+    sent.add(index)
+    this.#sent[index] = this.copies(index) + 1
+  }
+
+  /** A chunk was not sent to its end. */
+  failed(peer: string, index: number): void {
+    if (this.#sentTo.get(peer)?.delete(index) === true) this.#sent[index] = this.copies(index) - 1
+  }
+
+  /** A leech has gone, and what was sent to it with it, unless others hold it too. */
+  departed(peer: string): void {
+    for (const index of this.#sentTo.get(peer) ?? []) this.#sent[index] = this.copies(index) - 1
+    this.#sentTo.delete(peer)
+  }
+}

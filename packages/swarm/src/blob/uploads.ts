@@ -1,0 +1,146 @@
+import type { RejectReason } from '../exchange/frame.ts'
+import type { Link } from '../exchange/link.ts'
+import type { Logger } from '../logger.ts'
+import type { RateLimiter } from '../rate-limiter.ts'
+import type { TransferMetrics } from '../transfer-metrics.ts'
+
+/** Chunks that one peer may have asked for and not been sent; what is asked beyond that is rejected as busy. */
+export const MAX_QUEUED_UPLOADS = 128
+
+/** A chunk that a peer asked for. */
+export interface UploadJob {
+  /** Our number for the blob. */
+  readonly channel: number
+  /** The chunk; undefined when the choice is ours. */
+  readonly index: number | undefined
+  /** Settles which chunk it is, at the moment of sending. Undefined: there is none to give, for this reason. */
+  choose(): { readonly index: number } | { readonly reason: RejectReason }
+  read(index: number): Promise<Uint8Array>
+  /** The chunk went out whole, or did not. */
+  finished(index: number, complete: boolean): void
+}
+
+/** What uploads are made of. */
+export interface UploadsInit {
+  readonly link: Link
+  readonly limiter: RateLimiter
+  readonly transfer: TransferMetrics
+  readonly logger: Logger
+}
+
+/**
+ * Serves one peer: one chunk at a time, blobs in turn, so that a small blob never waits behind all of a large one. A
+ * chunk is chosen and read only when the link is ready to take it.
+ */
+export class Uploads {
+  readonly #init: UploadsInit
+  readonly #queues = new Map<number, UploadJob[]>()
+  #queued = 0
+  #running = false
+  #sending: { channel: number; index: number; any: boolean; controller: AbortController } | undefined
+
+  constructor(init: UploadsInit) {
+    this.#init = init
+  }
+
+  get queued(): number {
+    return this.#queued
+  }
+
+  /** @returns false when the peer has too much queued already */
+  add(job: UploadJob): boolean {
+    if (this.#queued >= MAX_QUEUED_UPLOADS) return false
+    const queue = this.#queues.get(job.channel) ?? []
+    this.#queues.set(job.channel, queue)
+    queue.push(job)
+    this.#queued++
+    if (!this.#running) void this.#run()
+    return true
+  }
+
+  /** Drops the asks for these chunks of a blob, or its asks for any when `indexes` is empty. */
+  cancel(channel: number, indexes: readonly number[]): void {
+    const any = indexes.length === 0
+    this.#filter(channel, (job) => (any ? job.index !== undefined : !indexes.includes(job.index ?? -1)))
+    const sending = this.#sending
+    // A choice of ours is named by its number once its first piece has come, so both kinds may be cancelled by number.
+    if (sending?.channel === channel && (any ? sending.any : indexes.includes(sending.index)))
+      sending.controller.abort()
+  }
+
+  /** Drops every ask for a blob. */
+  drop(channel: number): void {
+    this.#filter(channel, () => false)
+    if (this.#sending?.channel === channel) this.#sending.controller.abort()
+  }
+
+  #filter(channel: number, keep: (job: UploadJob) => boolean): void {
+    const queue = this.#queues.get(channel)
+    if (queue === undefined) return
+    const kept = queue.filter(keep)
+    this.#queued -= queue.length - kept.length
+    if (kept.length === 0) this.#queues.delete(channel)
+    else this.#queues.set(channel, kept)
+  }
+
+  #next(): UploadJob | undefined {
+    for (const [channel, queue] of this.#queues) {
+      const job = queue.shift()
+      // Back of the line, so that the next blob has its turn.
+      this.#queues.delete(channel)
+      if (queue.length > 0) this.#queues.set(channel, queue)
+      if (job === undefined) continue
+      this.#queued--
+      return job
+    }
+    return undefined
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true
+    try {
+      for (let job = this.#next(); job !== undefined && !this.#init.link.closed; job = this.#next()) {
+        await this.#serve(job)
+      }
+    } catch (error) {
+      this.#init.logger.debug({ error, peer: this.#init.link.peerId }, 'stopped serving a peer')
+    } finally {
+      this.#running = false
+    }
+  }
+
+  async #serve(job: UploadJob): Promise<void> {
+    const { link, limiter, transfer, logger } = this.#init
+    const { channel } = job
+    const any = job.index === undefined
+    const choice = job.choose()
+    if ('reason' in choice) {
+      const indexes = job.index === undefined ? [] : [job.index]
+      link.send({ type: 'reject', channel, reason: choice.reason, any: any ? 1 : 0, indexes })
+      return
+    }
+    const { index } = choice
+    const controller = new AbortController()
+    this.#sending = { channel, index, any, controller }
+    let complete = false
+    try {
+      const chunk = await job.read(index).catch((error: unknown) => {
+        logger.error({ error, index }, 'cannot read a chunk that should be held')
+        return undefined
+      })
+      if (chunk === undefined) {
+        link.send({ type: 'reject', channel, reason: 'lacking', any: any ? 1 : 0, indexes: any ? [] : [index] })
+        return
+      }
+      const sent = await link.sendChunk({ channel, index }, chunk, {
+        signal: controller.signal,
+        paced: (bytes) => limiter.take(bytes)
+      })
+      transfer.sent('peer', link.lane.kind, sent)
+      complete = sent === chunk.length
+    } finally {
+      this.#sending = undefined
+      job.finished(index, complete)
+    }
+  }
+}

@@ -1,0 +1,109 @@
+import type { ContentRouting, PeerId } from '@libp2p/interface'
+import { type Digest, isDigest } from '@shoal/oci'
+import type { PeerAddress } from '../exchange/frame.ts'
+import type { Logger } from '../logger.ts'
+import type { SwarmMetrics } from '../swarm-metrics.ts'
+import { contentKey } from './content-key.ts'
+
+/** A lookup ends after this time, whatever it has found. */
+export const FIND_TIMEOUT_MS = 2_000
+/** A lookup ends when it has found this many providers: the rest of the walk costs as much as a miss. */
+export const ENOUGH_PROVIDERS = 8
+/** A record that is not told to enough peers in this time has failed. */
+export const PROVIDE_TIMEOUT_MS = 30_000
+/** Records waiting to be told; what comes beyond that is dropped and counted. */
+export const MAX_WAITING_RECORDS = 20_000
+const CONCURRENT_PROVIDES = 2
+const CONCURRENT_FINDS = 8
+
+/** What a directory needs. */
+export interface DhtDirectoryInit {
+  readonly routing: Pick<ContentRouting, 'provide' | 'findProviders' | 'cancelReprovide'>
+  readonly self: PeerId
+  readonly logger: Logger
+  readonly metrics: SwarmMetrics
+}
+
+/** Provider records in the DHT: told in the background, looked up with a deadline. */
+export class DhtDirectory {
+  readonly #init: DhtDirectoryInit
+  readonly #waiting = new Set<Digest>()
+  readonly #controller = new AbortController()
+  #providing = 0
+  #finding = 0
+
+  constructor(init: DhtDirectoryInit) {
+    this.#init = init
+  }
+
+  stop(): void {
+    this.#waiting.clear()
+    this.#controller.abort(new Error('this node is stopping'))
+  }
+
+  /** Says that we have a blob, in the background. */
+  provide(digest: Digest): void {
+    if (this.#controller.signal.aborted) return
+    if (this.#waiting.size >= MAX_WAITING_RECORDS) {
+      this.#init.metrics.provided('dropped')
+      return
+    }
+    this.#waiting.add(digest)
+    while (this.#providing < CONCURRENT_PROVIDES && this.#waiting.size > 0) void this.#work()
+  }
+
+  /** Does not renew the record of a blob any more. Peers that were told keep it until it expires. */
+  withdraw(digest: Digest): void {
+    this.#waiting.delete(digest)
+    Promise.resolve(this.#init.routing.cancelReprovide(contentKey(digest))).catch((error: unknown) =>
+      this.#init.logger.debug({ error, digest }, 'cannot cancel a provider record')
+    )
+  }
+
+  async #work(): Promise<void> {
+    this.#providing++
+    try {
+      for (let digest = this.#take(); digest !== undefined; digest = this.#take()) await this.#provideOne(digest)
+    } finally {
+      this.#providing--
+    }
+  }
+
+  #take(): Digest | undefined {
+    const next = this.#waiting.values().next().value
+    if (next !== undefined) this.#waiting.delete(next)
+    return next
+  }
+
+  async #provideOne(digest: Digest): Promise<void> {
+    const { routing, logger, metrics } = this.#init
+    const signal = AbortSignal.any([this.#controller.signal, AbortSignal.timeout(PROVIDE_TIMEOUT_MS)])
+    try {
+      await routing.provide(contentKey(digest), { signal })
+      metrics.provided('ok')
+    } catch (error) {
+      metrics.provided('failed')
+      if (!this.#controller.signal.aborted) logger.debug({ error, digest }, 'cannot tell the DHT of a blob')
+    }
+  }
+
+  /** Peers that have a blob, as they are found. Ends quietly at the deadline. */
+  async *find(digest: Digest, options?: { signal?: AbortSignal }): AsyncGenerator<PeerAddress> {
+    if (!isDigest(digest) || this.#finding >= CONCURRENT_FINDS) return
+    const signals = [this.#controller.signal, AbortSignal.timeout(FIND_TIMEOUT_MS)]
+    const signal = AbortSignal.any(options?.signal === undefined ? signals : [...signals, options.signal])
+    this.#finding++
+    let found = 0
+    try {
+      for await (const provider of this.#init.routing.findProviders(contentKey(digest), { signal })) {
+        if (provider.id.equals(this.#init.self)) continue
+        yield { peerId: provider.id.toString(), addresses: provider.multiaddrs.map(String) }
+        if (++found >= ENOUGH_PROVIDERS) return
+      }
+    } catch (error) {
+      if (!signal.aborted) this.#init.logger.debug({ error, digest }, 'a DHT lookup failed')
+    } finally {
+      this.#finding--
+    }
+  }
+}

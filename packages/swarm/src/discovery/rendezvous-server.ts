@@ -1,0 +1,46 @@
+import type { PeerAddress } from '../exchange/frame.ts'
+import { decodeRendezvousRequest, encodeRendezvousAnswer, RENDEZVOUS_PEERS } from './rendezvous-messages.ts'
+import { RendezvousTable } from './rendezvous-table.ts'
+
+/** What the registry's rendezvous needs. */
+export interface RendezvousServerInit {
+  readonly random: () => number
+  readonly addressesOf: (peerId: string) => readonly string[]
+}
+
+/** The registry's side of the rendezvous: who has what, as the agents say. */
+export class RendezvousServer {
+  readonly #init: RendezvousServerInit
+  readonly #table: RendezvousTable
+
+  constructor(init: RendezvousServerInit) {
+    this.#init = init
+    this.#table = new RendezvousTable(init.random)
+  }
+
+  /**
+   * Answers the encoded request of a member.
+   *
+   * @throws WireError when it is not a request
+   */
+  answer(peerId: string, message: Uint8Array): Uint8Array {
+    const { want, have, gone } = decodeRendezvousRequest(message)
+    const peers = want.map((digest) => {
+      const picked = this.#table.pick(digest, peerId, RENDEZVOUS_PEERS)
+      this.#table.add(digest, peerId)
+      return picked.map((id) => this.#address(id)).filter(({ addresses }) => addresses.length > 0)
+    })
+    for (const digest of have) this.#table.add(digest, peerId)
+    for (const digest of gone) this.#table.remove(digest, peerId)
+    return encodeRendezvousAnswer({ peers })
+  }
+
+  /** The link with a member has ended. */
+  departed(peerId: string): void {
+    this.#table.removePeer(peerId)
+  }
+
+  #address(peerId: string): PeerAddress {
+    return { peerId, addresses: this.#init.addressesOf(peerId) }
+  }
+}

@@ -1,0 +1,186 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Connection } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import type { ContentStore } from '@shoal/content'
+import type { Digest } from '@shoal/oci'
+import type { Registry } from 'prom-client'
+import { Exchange } from './blob/exchange.ts'
+import type { Fallback } from './blob/fallback.ts'
+import { type Clock, systemClock } from './clock.ts'
+import { DhtDirectory } from './discovery/dht-directory.ts'
+import { Bans } from './exchange/bans.ts'
+import { type Identity, publicKeyOfPeer } from './identity.ts'
+import type { Logger } from './logger.ts'
+import { type Certificate, CertificateError, verifyCertificate } from './membership/certificate.ts'
+import { AddressBook } from './node/address-book.ts'
+import { Connector } from './node/connector.ts'
+import { createLibp2pNode, type Libp2pNode } from './node/libp2p-node.ts'
+import type { ListenAddress } from './node/listen-addresses.ts'
+import { answer } from './node/request.ts'
+import { RateLimiter } from './rate-limiter.ts'
+import { createSwarmMetrics } from './swarm-metrics.ts'
+import type { TransferMetrics } from './transfer-metrics.ts'
+
+/** What every node of the mesh is made of, be it the registry or an agent. */
+export interface MeshInit {
+  readonly identity: Identity
+  /** Folder of its own for addresses, provider records and the certificate. Made when absent. */
+  readonly directory: string
+  readonly listen: ListenAddress
+  /** Multiaddrs to announce instead of those listened on. */
+  readonly announce?: readonly string[] | undefined
+  /** Name and version, told to peers. */
+  readonly agentVersion: string
+  readonly store: ContentStore
+  readonly transfer: TransferMetrics
+  readonly metrics: Registry
+  readonly logger: Logger
+  /** Bytes per second that are sent to peers. @default no limit */
+  readonly uploadRate?: number | undefined
+  /** Bytes per second that are asked of peers. @default no limit */
+  readonly downloadRate?: number | undefined
+  readonly clock?: Clock
+  /** Milliseconds since the epoch. @default Date.now */
+  readonly wallClock?: () => number
+  /** A number in [0, 1). @default Math.random */
+  readonly random?: () => number
+}
+
+/** What differs between the registry's node and an agent's. */
+export interface MeshRole {
+  /** Peer id of the registry. */
+  readonly authority: string
+  readonly fallback: Fallback | undefined
+  certificate(): Uint8Array | undefined
+  discover(digest: Digest, signal: AbortSignal): Promise<void>
+  onLink(peerId: string, certificate: Certificate): void
+  onUnlink(peerId: string): void
+}
+
+/** The parts that the registry's node and an agent's have in common, put together. */
+export class Mesh {
+  readonly node: Libp2pNode
+  readonly exchange: Exchange
+  readonly connector: Connector
+  readonly dht: DhtDirectory
+  readonly addresses = new AddressBook()
+  readonly clock: Clock
+  readonly wallClock: () => number
+  readonly random: () => number
+  readonly bans: Bans
+  readonly #init: MeshInit
+
+  private constructor(init: MeshInit, role: MeshRole, node: Libp2pNode, bans: Bans) {
+    this.#init = init
+    this.node = node
+    this.bans = bans
+    this.clock = init.clock ?? systemClock
+    this.wallClock = init.wallClock ?? Date.now
+    this.random = init.random ?? Math.random
+    const metrics = createSwarmMetrics(init.metrics, () => ({
+      connected: this.exchange.peers.length,
+      banned: bans.size
+    }))
+    const now = () => this.clock.now()
+    this.exchange = new Exchange({
+      peerId: init.identity.peerId,
+      store: init.store,
+      authorityKey: publicKeyOfPeer(role.authority),
+      fallback: role.fallback,
+      clock: this.clock,
+      random: this.random,
+      logger: init.logger,
+      metrics,
+      transfer: init.transfer,
+      uploadLimiter: new RateLimiter({ bytesPerSecond: init.uploadRate, now }),
+      downloadLimiter: new RateLimiter({ bytesPerSecond: init.downloadRate, now }),
+      bans,
+      agent: init.agentVersion,
+      certificate: () => role.certificate(),
+      verify: (bytes, peerId) => this.#verify(bytes, peerId, role.authority),
+      discover: (digest, signal) => role.discover(digest, signal),
+      addressesOf: (peerId) => this.addresses.of(peerId),
+      learned: (peers) => void this.connector.connect(peers, { beyondTarget: true }),
+      onLink: (peerId, certificate) => role.onLink(peerId, certificate),
+      onUnlink: (peerId, error) => {
+        init.logger.debug({ peer: peerId, error }, 'a link ended')
+        if (error instanceof CertificateError) this.connector.disconnect(peerId)
+        role.onUnlink(peerId)
+      },
+      onBan: (peerId) => this.connector.disconnect(peerId)
+    })
+    this.connector = new Connector({
+      libp2p: node.libp2p,
+      exchange: this.exchange,
+      clock: this.clock,
+      logger: init.logger,
+      isBanned: (peerId) => bans.has(peerId),
+      isMember: () => role.certificate() !== undefined
+    })
+    this.dht = new DhtDirectory({
+      routing: node.libp2p.contentRouting,
+      self: node.libp2p.peerId,
+      logger: init.logger,
+      metrics
+    })
+  }
+
+  /** Opens the datastore and makes the parts; nothing listens before {@link Mesh.start}. */
+  static async create(init: MeshInit, role: MeshRole): Promise<Mesh> {
+    await mkdir(init.directory, { recursive: true })
+    const clock = init.clock ?? systemClock
+    const bans = new Bans(() => clock.now())
+    const node = await createLibp2pNode({
+      identity: init.identity,
+      directory: join(init.directory, 'datastore'),
+      listen: init.listen,
+      ...(init.announce === undefined ? {} : { announce: init.announce }),
+      agentVersion: init.agentVersion,
+      isBanned: (peerId) => bans.has(peerId)
+    })
+    return new Mesh(init, role, node, bans)
+  }
+
+  async start(): Promise<void> {
+    this.addresses.follow(this.node.libp2p)
+    this.exchange.start()
+    await this.node.libp2p.start()
+    await this.connector.start()
+  }
+
+  async stop(): Promise<void> {
+    this.connector.stop()
+    this.dht.stop()
+    await this.exchange.stop()
+    await this.node.close()
+  }
+
+  /** Multiaddrs under which this node can be dialled, with its peer id. */
+  get multiaddrs(): string[] {
+    return this.node.libp2p.getMultiaddrs().map(String)
+  }
+
+  /** The connection to a peer, if there is one. */
+  connectionTo(peerId: string): Connection | undefined {
+    return this.node.libp2p.getConnections(peerIdFromString(peerId))[0]
+  }
+
+  /** Answers one-message requests of a protocol. `respond` is given the peer id that the connection has proved. */
+  async serve(
+    protocol: string,
+    maxBytes: number,
+    respond: (peerId: string, message: Uint8Array) => Promise<Uint8Array> | Uint8Array
+  ): Promise<void> {
+    await this.node.libp2p.handle(protocol, (stream, connection) => {
+      const peerId = connection.remotePeer.toString()
+      answer(stream, { maxBytes }, (message) => respond(peerId, message)).catch((error: unknown) =>
+        this.#init.logger.debug({ error, peer: peerId, protocol }, 'a request could not be answered')
+      )
+    })
+  }
+
+  #verify(bytes: Uint8Array, peerId: string, authority: string): Certificate {
+    return verifyCertificate(bytes, { authority, peerId, nowMs: this.wallClock() })
+  }
+}

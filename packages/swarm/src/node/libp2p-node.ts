@@ -1,0 +1,121 @@
+import { noise } from '@chainsafe/libp2p-noise'
+import { type Identify, identify } from '@libp2p/identify'
+import type { Libp2p, PeerId } from '@libp2p/interface'
+import { type KadDHT, kadDHT, passthroughMapper } from '@libp2p/kad-dht'
+import { type Ping, ping } from '@libp2p/ping'
+import { tcp } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
+import { multiaddr } from '@multiformats/multiaddr'
+import { LevelDatastore } from 'datastore-level'
+import { createLibp2p } from 'libp2p'
+import type { Identity } from '../identity.ts'
+import { announceable, type ListenAddress, listenMultiaddrs } from './listen-addresses.ts'
+
+/** Our own DHT: it never mixes with the public one. */
+export const DHT_PROTOCOL = '/shoal/kad/1.0.0'
+const DHT_K = 10
+const DHT_ALPHA = 4
+/** Provider records are ours for a day and renewed in time. */
+const PROVIDER_VALIDITY_MS = 24 * 3_600_000
+const REPROVIDE_INTERVAL_MS = 3_600_000
+const REPROVIDE_THRESHOLD_MS = 12 * 3_600_000
+const MAX_CONNECTIONS = 1_000
+/** A rollout makes many nodes dial one at the same moment, often from behind one address. */
+const MAX_PENDING_CONNECTIONS = 256
+const INBOUND_PER_SECOND_AND_HOST = 256
+const STREAM_WINDOW_BYTES = 4 * 1024 * 1024
+const READ_BUFFER_BYTES = 8 * 1024 * 1024
+
+/** The services that our node runs. */
+export interface NodeServices extends Record<string, unknown> {
+  readonly identify: Identify
+  readonly ping: Ping
+  readonly dht: KadDHT
+}
+
+/** A libp2p node with the datastore that it was given. */
+export interface Libp2pNode {
+  readonly libp2p: Libp2p<NodeServices>
+  close(): Promise<void>
+}
+
+/** What a node is made of. */
+export interface Libp2pNodeInit {
+  readonly identity: Identity
+  /** Folder of the datastore: peers' addresses and provider records outlive the process. */
+  readonly directory: string
+  readonly listen: ListenAddress
+  /** Multiaddrs to announce instead of those listened on. */
+  readonly announce?: readonly string[]
+  readonly agentVersion: string
+  /** Peers that may not connect. */
+  readonly isBanned: (peerId: string) => boolean
+}
+
+const STOP_TIMEOUT_MS = 5_000
+
+/** Makes a node: TCP, Noise, Yamux, identify, ping and a DHT of our own in server mode. It is not started. */
+export async function createLibp2pNode(init: Libp2pNodeInit): Promise<Libp2pNode> {
+  const datastore = new LevelDatastore(init.directory)
+  await datastore.open()
+  const denied = (peerId: PeerId) => init.isBanned(peerId.toString())
+  const libp2p: Libp2p<NodeServices> = await createLibp2p<NodeServices>({
+    start: false,
+    privateKey: init.identity.libp2pKey,
+    datastore,
+    nodeInfo: { userAgent: init.agentVersion },
+    addresses: {
+      listen: listenMultiaddrs(init.listen),
+      ...(init.announce === undefined ? {} : { announce: [...init.announce] }),
+      announceFilter: (addresses) => announceable(addresses.map(String)).map((address) => multiaddr(address))
+    },
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [
+      yamux({
+        streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES, maxReadBufferLength: READ_BUFFER_BYTES }
+      })
+    ],
+    connectionManager: {
+      maxConnections: MAX_CONNECTIONS,
+      inboundConnectionThreshold: INBOUND_PER_SECOND_AND_HOST,
+      maxIncomingPendingConnections: MAX_PENDING_CONNECTIONS
+    },
+    // Addresses in the peer store expire after an hour by default and are not renewed while a peer is connected; the
+    // DHT then leaves such a peer out of its answers.
+    peerStore: { maxAddressAge: Number.POSITIVE_INFINITY, maxPeerAge: Number.POSITIVE_INFINITY },
+    connectionGater: {
+      denyDialPeer: denied,
+      denyInboundEncryptedConnection: denied,
+      denyOutboundEncryptedConnection: denied
+    },
+    services: {
+      identify: identify(),
+      ping: ping(),
+      dht: kadDHT({
+        protocol: DHT_PROTOCOL,
+        clientMode: false,
+        peerInfoMapper: passthroughMapper,
+        kBucketSize: DHT_K,
+        alpha: DHT_ALPHA,
+        allowQueryWithZeroPeers: true,
+        reprovide: {
+          interval: REPROVIDE_INTERVAL_MS,
+          threshold: REPROVIDE_THRESHOLD_MS,
+          validity: PROVIDER_VALIDITY_MS
+        }
+      })
+    }
+  })
+  return {
+    libp2p,
+    async close() {
+      // A node's stop has been seen not to settle when a peer leaves at the same moment.
+      await Promise.race([
+        Promise.resolve(libp2p.stop()),
+        new Promise<void>((resolve) => setTimeout(resolve, STOP_TIMEOUT_MS).unref())
+      ])
+      await datastore.close()
+    }
+  }
+}

@@ -1,0 +1,101 @@
+import type { Digest } from '@shoal/oci'
+import type { LinkedPeer } from './blob/exchange.ts'
+import { MAX_RENDEZVOUS_BYTES } from './discovery/rendezvous-messages.ts'
+import { RendezvousServer } from './discovery/rendezvous-server.ts'
+import type { PeerAddress } from './exchange/frame.ts'
+import { MAX_ADMISSION_BYTES } from './membership/admission-messages.ts'
+import { AdmissionServer } from './membership/admission-server.ts'
+import type { JoinToken } from './membership/join-token.ts'
+import { Mesh, type MeshInit } from './mesh.ts'
+import { ADMISSION_PROTOCOL, RENDEZVOUS_PROTOCOL } from './protocols.ts'
+
+/** What the registry's node is made of. */
+export interface RegistrySwarmInit extends MeshInit {
+  /** The token that nodes must show; made with this registry's identity. */
+  readonly joinToken: JoinToken
+  /** Where the registry itself is. @default '' */
+  readonly zone?: string
+}
+
+/** The registry's place in the mesh: it admits nodes, seeds every blob, and knows who has what. */
+export interface RegistrySwarm {
+  readonly peerId: string
+  /** Multiaddrs for nodes to dial. */
+  readonly addresses: readonly string[]
+  readonly peers: readonly LinkedPeer[]
+  readonly banned: number
+  start(): Promise<void>
+  stop(): Promise<void>
+  /** A whole blob is in the store: the DHT is told. Peers that ask find it from now on. */
+  announce(digest: Digest): void
+}
+
+/**
+ * Makes the registry's node. Blobs that the store holds already are announced at start, blobs that leave the store
+ * are withdrawn.
+ */
+export async function createRegistrySwarm(init: RegistrySwarmInit): Promise<RegistrySwarm> {
+  const { identity, store, logger } = init
+  const random = init.random ?? Math.random
+  const admission = new AdmissionServer({
+    identity,
+    token: init.joinToken,
+    wallClock: init.wallClock ?? Date.now,
+    members: (except) => members(except),
+    logger
+  })
+  const certificate = admission.issue(identity.peerId, 'registry', init.zone ?? '')
+  const mesh = await Mesh.create(init, {
+    authority: identity.peerId,
+    fallback: undefined,
+    certificate: () => certificate,
+    discover: () => Promise.resolve(),
+    onLink: (peerId, shown) => logger.info({ peer: peerId, zone: shown.zone }, 'a node joined the mesh'),
+    onUnlink: (peerId) => rendezvous.departed(peerId)
+  })
+  const rendezvous = new RendezvousServer({ random, addressesOf: (peerId) => mesh.addresses.of(peerId) })
+  const members = (except: string): PeerAddress[] =>
+    mesh.exchange.peers
+      .filter(({ peerId }) => peerId !== except)
+      .map(({ peerId }) => ({ peerId, addresses: mesh.addresses.of(peerId) }))
+      .filter(({ addresses }) => addresses.length > 0)
+      .map((member) => ({ member, at: random() }))
+      .sort((a, b) => a.at - b.at)
+      .map(({ member }) => member)
+  let unsubscribe: () => void = () => undefined
+
+  async function announceAll(): Promise<void> {
+    for await (const { digest } of store.list()) mesh.dht.provide(digest)
+  }
+
+  return {
+    peerId: identity.peerId,
+    get addresses() {
+      return mesh.multiaddrs
+    },
+    get peers() {
+      return mesh.exchange.peers
+    },
+    get banned() {
+      return mesh.bans.size
+    },
+    async start() {
+      await mesh.start()
+      await mesh.serve(ADMISSION_PROTOCOL, MAX_ADMISSION_BYTES, (peerId, message) => admission.answer(peerId, message))
+      await mesh.serve(RENDEZVOUS_PROTOCOL, MAX_RENDEZVOUS_BYTES, (peerId, message) => {
+        if (!mesh.exchange.hasLink(peerId)) throw new Error('only members may use the rendezvous')
+        return rendezvous.answer(peerId, message)
+      })
+      unsubscribe = store.onRemoved(({ digest }) => {
+        mesh.exchange.withdraw(digest)
+        mesh.dht.withdraw(digest)
+      })
+      announceAll().catch((error: unknown) => logger.error({ error }, 'cannot list the blobs to announce'))
+    },
+    async stop() {
+      unsubscribe()
+      await mesh.stop()
+    },
+    announce: (digest) => mesh.dht.provide(digest)
+  }
+}
