@@ -60,12 +60,11 @@ export class BlobFetcher {
   async #fetch(digest: Digest, signal: AbortSignal | undefined): Promise<BlobSource> {
     const { swarm } = this.#init
     const timeout = AbortSignal.timeout(OPEN_TIMEOUT_MS)
-    const blob = await swarm.fetch(digest, {
+    const source = await swarm.fetch(digest, {
       signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout])
     })
-    const source = blob.source()
     // The size of a blob of one chunk is only a peer's word until the chunk has come: it must not be passed on.
-    if (blob.map.size <= SINGLE_CHUNK_MAX_BYTES) {
+    if (source.size <= SINGLE_CHUNK_MAX_BYTES) {
       try {
         await swarm.completion(digest)
       } catch (error) {

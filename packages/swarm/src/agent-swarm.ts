@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { multiaddr } from '@multiformats/multiaddr'
-import type { PartialBlob } from '@shoal/content'
+import type { BlobSource } from '@shoal/content'
 import type { Digest } from '@shoal/oci'
 import type { DownloadProgress } from './blob/download.ts'
 import type { LinkedPeer } from './blob/exchange.ts'
@@ -47,11 +47,12 @@ export interface AgentSwarm {
   start(): Promise<void>
   stop(): Promise<void>
   /**
-   * Brings a blob here, or joins the download that already does; resolves as soon as its size is known.
+   * Brings a blob here, or joins the download that already does. Resolves as soon as its size is known, with the blob to
+   * be read while it comes in; the caller closes it.
    *
    * @throws BlobNotFoundError, DownloadStalledError, or the signal's reason
    */
-  fetch(digest: Digest, options?: { signal?: AbortSignal }): Promise<PartialBlob>
+  fetch(digest: Digest, options?: { signal?: AbortSignal }): Promise<BlobSource>
   /** Resolves when a download that is under way has ended well; at once when there is none. */
   completion(digest: Digest): Promise<void>
   /** An image is about to be pulled: peers for all its blobs are asked for in one message. */

@@ -9,8 +9,7 @@
  * ```ts
  * const swarm = await createAgentSwarm(init)
  * await swarm.start()
- * const blob = await swarm.fetch(digest, { signal })
- * const source = blob.source() // readable in order while chunks still arrive
+ * const source = await swarm.fetch(digest, { signal }) // readable in order while chunks still arrive
  * ```
  *
  * @packageDocumentation

@@ -21,6 +21,7 @@ import { answer } from './node/request.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import { createSwarmMetrics } from './swarm-metrics.ts'
 import type { TransferMetrics } from './transfer-metrics.ts'
+import { WireError } from './wire.ts'
 
 /** What every node of the mesh is made of, be it the registry or an agent. */
 export interface MeshInit {
@@ -105,7 +106,7 @@ export class Mesh {
       onLink: (peerId, certificate) => role.onLink(peerId, certificate),
       onUnlink: (peerId, error) => {
         init.logger.debug({ peer: peerId, error }, 'a link ended')
-        if (error instanceof CertificateError) this.connector.disconnect(peerId)
+        if (error instanceof CertificateError || error instanceof WireError) this.connector.disconnect(peerId)
         role.onUnlink(peerId)
       },
       onBan: (peerId) => this.connector.disconnect(peerId)

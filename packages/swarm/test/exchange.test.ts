@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { after, afterEach, before, describe, it } from 'node:test'
-import { ContentStore, type PartialBlob, sendBlob } from '@shoal/content'
+import { type BlobSource, ContentStore, sendBlob } from '@shoal/content'
 import { type Digest, digestOf } from '@shoal/oci'
 import { Registry } from 'prom-client'
 import { Exchange } from '../src/blob/exchange.ts'
@@ -120,8 +120,7 @@ async function add(node: Node, bytes: Uint8Array): Promise<Digest> {
   return digest
 }
 
-async function read(blob: PartialBlob): Promise<Buffer> {
-  const source = blob.source()
+async function read(source: BlobSource): Promise<Buffer> {
   const parts: Buffer[] = []
   const sink = new Writable({
     write(part: Buffer, _encoding, done) {
@@ -237,7 +236,9 @@ describe('an exchange', () => {
     await a.exchange.fetch(digest)
     await a.exchange.completion(digest)
     connect(b, a)
-    const blob = await b.exchange.fetch(digest)
+    const source = await b.exchange.fetch(digest)
+    const blob = b.store.findPartial(digest)
+    assert.ok(blob)
     await new Promise<void>((resolve) => {
       blob.onChunk(() => {
         if (blob.have.count === 5) resolve()
@@ -245,7 +246,7 @@ describe('an exchange', () => {
     })
     b.exchange.unlink(a.identity.peerId)
     connect(b, registry)
-    assert.ok((await read(blob)).equals(bytes))
+    assert.ok((await read(source)).equals(bytes))
     await b.exchange.completion(digest)
     const { received } = b.transfer.totals()
     assert.equal(received.peer + received.registry, bytes.length)
@@ -256,7 +257,9 @@ describe('an exchange', () => {
     const [registry, a] = [await createNode('registry'), await createNode('agent')]
     const digest = await add(registry, bytes)
     connect(a, registry)
-    const blob = await a.exchange.fetch(digest)
+    await a.exchange.fetch(digest)
+    const blob = a.store.findPartial(digest)
+    assert.ok(blob)
     await new Promise<void>((resolve) => {
       blob.onChunk(() => {
         if (blob.have.count === 4) resolve()

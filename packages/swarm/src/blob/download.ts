@@ -181,7 +181,6 @@ export class Download implements SwarmListener {
   async #open(signed: SignedChunkMap): Promise<void> {
     const { store, swarm, fallback, clock, logger } = this.#init
     try {
-      await store.putChunkMap(signed)
       const blob = await store.partial(signed)
       if (this.#over) {
         await blob.release()

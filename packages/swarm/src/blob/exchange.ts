@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import { Bitfield, type ContentStore, chunkCount, type PartialBlob } from '@shoal/content'
+import { Bitfield, type BlobSource, type ContentStore, chunkCount } from '@shoal/content'
 import type { Digest } from '@shoal/oci'
 import type { Clock } from '../clock.ts'
 import type { Bans } from '../exchange/bans.ts'
@@ -73,7 +73,10 @@ export interface ExchangeInit {
  */
 export class Exchange {
   readonly #init: ExchangeInit
+  /** The one ready link with each peer. */
   readonly #links = new Map<string, LinkState>()
+  /** Links on which the peer has not said hello yet. */
+  readonly #candidates = new Set<LinkState>()
   readonly #swarms = new Map<Digest, BlobSwarm>()
   readonly #loading = new Map<Digest, Promise<void>>()
   readonly #downloads = new Map<Digest, Download>()
@@ -85,12 +88,10 @@ export class Exchange {
   }
 
   get peers(): LinkedPeer[] {
-    return [...this.#links.values()].flatMap((state) => {
-      const { certificate } = state
+    return [...this.#links.values()].flatMap(({ link, certificate, bytesReceived, bytesSent }) => {
       if (certificate === undefined) return []
       const { role, zone } = certificate
-      const peerId = state.link.peerId
-      return [{ peerId, role, zone, bytesReceived: state.bytesReceived, bytesSent: state.bytesSent }]
+      return [{ peerId: link.peerId, role, zone, bytesReceived, bytesSent }]
     })
   }
 
@@ -106,28 +107,29 @@ export class Exchange {
     this.#stopSweep()
     const stopped = new Error('this node is stopping')
     await Promise.allSettled([...this.#downloads.values()].map((download) => download.stop(stopped)))
-    for (const { link } of this.#links.values()) link.close()
+    for (const { link } of [...this.#links.values(), ...this.#candidates]) link.close()
     await Promise.allSettled([...this.#loading.values(), ...this.#settling])
     for (const swarm of this.#swarms.values()) await swarm.holding?.close()
     this.#swarms.clear()
   }
 
+  /** Whether there is a link with a peer, or one is being made. */
   hasLink(peerId: string): boolean {
-    return this.#links.has(peerId)
+    return this.#links.has(peerId) || [...this.#candidates].some(({ link }) => link.peerId === peerId)
   }
 
   /**
-   * Takes a lane to a peer into use: certificates first.
+   * Takes a lane to a peer into use: certificates first. A link that is ready is replaced only once the peer has said a
+   * good hello on the new lane too.
    *
    * @param dialled whether this side opened the lane
-   * @returns false when the peer is banned, has a better link already, or there are too many
+   * @returns false when the peer is banned, is linked already and we dialled it, or there are too many
    */
   accept(lane: Lane, peerId: string, dialled: boolean): boolean {
     const certificate = this.#init.certificate()
     if (certificate === undefined || this.#init.bans.has(peerId)) return false
-    const existing = this.#links.get(peerId)
-    if (existing === undefined ? this.#links.size >= MAX_LINKS : this.#keeps(existing, dialled)) return false
-    existing?.link.close()
+    if (dialled && this.#links.has(peerId)) return false
+    if (this.#links.size + this.#candidates.size >= MAX_LINKS) return false
     const link = new Link({
       lane,
       peerId,
@@ -154,7 +156,7 @@ export class Exchange {
         }
       }
     })
-    this.#links.set(peerId, state)
+    this.#candidates.add(state)
     this.#init.clock.after(HELLO_TIMEOUT_MS, () => {
       if (state.certificate === undefined) link.close(new CertificateError('the peer showed no certificate in time'))
     })
@@ -162,19 +164,9 @@ export class Exchange {
     return true
   }
 
-  /**
-   * Whether an existing link is kept over a new one with the same peer. When both sides dial at once, both keep the one
-   * that the lower peer id dialled. A peer that dials although there is a good link has lost its end of it.
-   */
-  #keeps(existing: LinkState, dialled: boolean): boolean {
-    if (existing.certificate !== undefined) return dialled
-    const mine = this.#init.peerId < existing.link.peerId
-    return existing.dialled === dialled || existing.dialled === mine
-  }
-
   /** Ends the link with a peer, if there is one. */
   unlink(peerId: string): void {
-    this.#links.get(peerId)?.link.close()
+    for (const { link } of [...this.#links.values(), ...this.#candidates]) if (link.peerId === peerId) link.close()
   }
 
   /** Keeps a peer out, and says so. */
@@ -190,19 +182,19 @@ export class Exchange {
   /**
    * Brings a blob here, or joins the download that already does.
    *
-   * @returns the blob as soon as its size is known, to be read while it comes in
+   * @returns the blob as soon as its size is known, to be read while it comes in; the caller closes it
    * @throws BlobNotFoundError when nobody has it, or the signal's reason: the download goes on for the others
    */
-  async fetch(digest: Digest, options?: { signal?: AbortSignal }): Promise<PartialBlob> {
+  async fetch(digest: Digest, options?: { signal?: AbortSignal }): Promise<BlobSource> {
     const download = this.#downloads.get(digest) ?? this.#startDownload(digest)
     const { signal } = options ?? {}
-    if (signal === undefined) return download.opened
+    if (signal === undefined) return (await download.opened).source()
     signal.throwIfAborted()
     const aborted = Promise.withResolvers<never>()
     const onAbort = () => aborted.reject(signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
     try {
-      return await Promise.race([download.opened, aborted.promise])
+      return (await Promise.race([download.opened, aborted.promise])).source()
     } finally {
       signal.removeEventListener('abort', onAbort)
     }
@@ -226,7 +218,7 @@ export class Exchange {
       ...this.#init,
       swarm,
       channel: (link) => this.#channel(link, digest),
-      links: () => this.#links.size,
+      links: () => this.#links.size + this.#candidates.size,
       discovery: this.#init.discover(digest, controller.signal),
       roomBytes: () => MAX_PENDING_BYTES - this.#pendingBytes(),
       pace: this.#init.downloadLimiter,
@@ -234,7 +226,7 @@ export class Exchange {
     })
     this.#downloads.set(digest, download)
     swarm.listener = download
-    for (const state of this.#links.values()) if (state.certificate !== undefined) swarm.introduce(state.link)
+    for (const { link } of this.#links.values()) swarm.introduce(link)
     // Peers that introduced themselves before we wanted the blob.
     for (const participant of swarm.participants.values()) download.onParticipant(participant)
     const over = () => {
@@ -319,12 +311,33 @@ export class Exchange {
   }
 
   #onReady(state: LinkState, certificate: Certificate): void {
+    const { peerId } = state.link
     state.certificate = certificate
-    this.#init.onLink(state.link.peerId, certificate)
+    state.readyAt = this.#init.clock.now()
+    this.#candidates.delete(state)
+    const existing = this.#links.get(peerId)
+    if (existing !== undefined && this.#keeps(existing, state)) {
+      state.link.close()
+      return
+    }
+    this.#links.set(peerId, state)
+    existing?.link.close()
+    this.#init.onLink(peerId, certificate)
     for (const digest of this.#downloads.keys()) this.#swarm(digest).introduce(state.link)
   }
 
+  /**
+   * Whether a link is kept over a new one with the same peer. When both sides dial at once, both keep the one that the
+   * lower peer id dialled. A peer that dials although there has been a good link for a while has lost its end of it.
+   */
+  #keeps(existing: LinkState, newcomer: LinkState): boolean {
+    if (newcomer.readyAt - existing.readyAt > HELLO_TIMEOUT_MS) return false
+    const lower = this.#init.peerId < existing.link.peerId
+    return existing.dialled === lower
+  }
+
   #onFrame(state: LinkState, frame: ExchangeFrame): void {
+    if (this.#links.get(state.link.peerId) !== state) return
     if (frame.type === 'bitfield') {
       if (!frame.absent) state.theirs(frame.channel, frame.digest)
       this.#onBitfield(state, frame)
@@ -375,9 +388,10 @@ export class Exchange {
 
   #onClose(state: LinkState, error?: Error): void {
     const { peerId } = state.link
+    this.#candidates.delete(state)
     if (this.#links.get(peerId) === state) this.#links.delete(peerId)
     for (const swarm of this.#swarms.values()) swarm.onLinkClosed(state.link)
     if (error instanceof WireError) this.#init.metrics.rejected('protocol')
-    this.#init.onUnlink(peerId, error)
+    if (!this.#links.has(peerId)) this.#init.onUnlink(peerId, error)
   }
 }

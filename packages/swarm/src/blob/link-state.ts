@@ -14,6 +14,8 @@ export class LinkState {
   /** Whether this side opened it. */
   readonly dialled: boolean
   certificate: Certificate | undefined
+  /** When the peer had shown its certificate, ms. */
+  readyAt = 0
   bytesReceived = 0
   bytesSent = 0
   readonly #ours = new Map<Digest, number>()

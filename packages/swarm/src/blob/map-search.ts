@@ -105,7 +105,10 @@ export class MapSearch {
     const segments = this.#segments.get(participant)
     if (this.#done || segments === undefined || shape === undefined) return
     const total = segmentCount(shape)
-    if (frame.total !== total || frame.number >= total) return this.#init.lied(participant)
+    if (frame.total !== total || frame.number >= total) {
+      this.#init.lied(participant)
+      return
+    }
     segments.set(frame.number, frame.segment)
     if (segments.size < total) return
     const ordered = Array.from({ length: total }, (_, number) => segments.get(number) ?? new Uint8Array())

@@ -81,6 +81,9 @@ export async function createLibp2pNode(init: Libp2pNodeInit): Promise<Libp2pNode
       inboundConnectionThreshold: INBOUND_PER_SECOND_AND_HOST,
       maxIncomingPendingConnections: MAX_PENDING_CONNECTIONS
     },
+    // The monitor drops a connection when its own ping meets another ping on it, as the DHT sends them. What is asked of
+    // a silent peer is taken back by the exchange, and Yamux notices a dead connection.
+    connectionMonitor: { enabled: false },
     // Addresses in the peer store expire after an hour by default and are not renewed while a peer is connected; the
     // DHT then leaves such a peer out of its answers.
     peerStore: { maxAddressAge: Number.POSITIVE_INFINITY, maxPeerAge: Number.POSITIVE_INFINITY },
@@ -110,6 +113,8 @@ export async function createLibp2pNode(init: Libp2pNodeInit): Promise<Libp2pNode
   return {
     libp2p,
     async close() {
+      // A graceful close waits for streams that the other side may leave open; whoever stops has said all it had to.
+      for (const connection of libp2p.getConnections()) connection.abort(new Error('this node is stopping'))
       // A node's stop has been seen not to settle when a peer leaves at the same moment.
       await Promise.race([
         Promise.resolve(libp2p.stop()),

@@ -1,0 +1,118 @@
+import type { Digest } from '@shoal/oci'
+import { isDigest } from '@shoal/oci'
+import { Level } from 'level'
+import type { SignedChunkMap } from './chunk-map.ts'
+import { assembleChunkMap, decodeSegment, SEGMENT_MAX_BYTES } from './chunk-map-segment.ts'
+import { StoreLockedError } from './errors.ts'
+import { errorCode, storeError } from './files.ts'
+
+/** What is remembered of a whole blob beside its file. */
+export interface BlobRecord {
+  readonly size: number
+  /** When it was last opened, milliseconds since 1970. */
+  readonly accessedAt: number
+}
+
+type Database = Level<string, string>
+
+/** The small things that belong to blobs, in `level`: access times and signed chunk maps. */
+export class Metadata {
+  readonly #database: Database
+  readonly #records
+  readonly #maps
+
+  private constructor(database: Database) {
+    this.#database = database
+    this.#records = database.sublevel<string, BlobRecord>('blobs', { valueEncoding: 'json' })
+    this.#maps = database.sublevel<string, Uint8Array>('chunk-maps', { valueEncoding: 'view' })
+  }
+
+  /** @throws StoreLockedError when another process has it open. */
+  static async open(path: string): Promise<Metadata> {
+    const database: Database = new Level(path)
+    try {
+      await database.open()
+    } catch (error) {
+      const cause = error instanceof Error ? error.cause : undefined
+      throw errorCode(cause) === 'LEVEL_LOCKED'
+        ? new StoreLockedError(path, { cause })
+        : storeError(cause ?? error, path)
+    }
+    return new Metadata(database)
+  }
+
+  async records(): Promise<Map<Digest, BlobRecord>> {
+    const records = new Map<Digest, BlobRecord>()
+    for await (const [key, record] of this.#records.iterator()) if (isDigest(key)) records.set(key, record)
+    return records
+  }
+
+  async putRecord(digest: Digest, record: BlobRecord): Promise<void> {
+    try {
+      await this.#records.put(digest, record)
+    } catch (error) {
+      throw storeError(error, `the record of ${digest}`)
+    }
+  }
+
+  async deleteRecord(digest: Digest): Promise<void> {
+    await this.#records.del(digest)
+  }
+
+  /** The blobs that have a chunk map here. */
+  async *mapped(): AsyncGenerator<string, void, void> {
+    yield* this.#maps.keys()
+  }
+
+  /** @throws ChunkMapError when what is stored is damaged. */
+  async chunkMap(digest: Digest): Promise<SignedChunkMap | undefined> {
+    const stored = await this.#maps.get(digest)
+    if (stored === undefined) return undefined
+    const segments = splitSegments(Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength))
+    return { map: assembleChunkMap(segments.map(decodeSegment)), segments }
+  }
+
+  /** Durable when it resolves, as a chunk map has to be there before the bytes that only it can prove. */
+  async putChunkMap({ map, segments }: SignedChunkMap): Promise<void> {
+    try {
+      const put = { type: 'put', sublevel: this.#maps, key: map.digest, value: joinSegments(segments) } as const
+      await this.#database.batch<string, Uint8Array>([put], { sync: true })
+    } catch (error) {
+      throw storeError(error, `the chunk map of ${map.digest}`)
+    }
+  }
+
+  async delete(digest: string): Promise<void> {
+    await this.#database.batch([
+      { type: 'del', key: digest, sublevel: this.#records },
+      { type: 'del', key: digest, sublevel: this.#maps }
+    ])
+  }
+
+  async close(): Promise<void> {
+    await this.#database.close()
+  }
+}
+
+const LENGTH_BYTES = 4
+
+function joinSegments(segments: readonly Uint8Array[]): Buffer {
+  return Buffer.concat(
+    segments.flatMap((segment) => {
+      const length = Buffer.alloc(LENGTH_BYTES)
+      length.writeUInt32BE(segment.length)
+      return [length, segment]
+    })
+  )
+}
+
+function splitSegments(bytes: Buffer): Uint8Array[] {
+  const segments: Uint8Array[] = []
+  let at = 0
+  while (at + LENGTH_BYTES <= bytes.length) {
+    const length = Math.min(bytes.readUInt32BE(at), SEGMENT_MAX_BYTES)
+    segments.push(bytes.subarray(at + LENGTH_BYTES, at + LENGTH_BYTES + length))
+    at += LENGTH_BYTES + length
+  }
+  return segments
+}

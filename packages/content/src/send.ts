@@ -1,0 +1,157 @@
+import type { Writable } from 'node:stream'
+import type { ByteRange } from '@shoal/oci'
+import type { AbortOptions } from './abort.ts'
+import type { BlobSource } from './blob-source.ts'
+import { BufferPool } from './buffer-pool.ts'
+
+/** Bytes read and written at a time. Larger is not faster, and delays other requests more. */
+export const SEND_BUFFER_BYTES = 256 * 1024
+/** Buffers of one transfer: one is written while the next is read. */
+export const SEND_BUFFERS = 2
+/** Free buffers kept between transfers: 16 MiB at most. */
+const SEND_POOL_MAX_FREE = 64
+
+const pool = new BufferPool(SEND_BUFFER_BYTES, SEND_POOL_MAX_FREE)
+
+/** What a transfer may be told. */
+export interface SendOptions extends AbortOptions {
+  /** Called with each number of bytes that were handed over. */
+  readonly onBytes?: (bytes: number) => void
+}
+
+/** The receiver went away before it had everything. */
+export class SendInterruptedError extends Error {
+  override readonly name = 'SendInterruptedError'
+  readonly code = 'SEND_INTERRUPTED'
+
+  constructor(options?: ErrorOptions) {
+    super('the receiver closed the connection before the end', options)
+  }
+}
+
+/**
+ * Write `range` of a blob to `writable`, as fast as it takes the bytes and as they become available, and do not end
+ * it. At most two buffers are in memory.
+ *
+ * A buffer is used again once the write's callback was called. So `writable` has to be one that is done with the bytes
+ * then, as sockets, files and HTTP messages are; a `PassThrough` is not.
+ *
+ * @throws SendInterruptedError when the writable closes early, the signal's reason, what the source throws, or RangeError
+ * when the blob has no such range.
+ */
+export async function sendBlob(
+  source: BlobSource,
+  range: ByteRange,
+  writable: Writable,
+  options?: SendOptions
+): Promise<void> {
+  if (range.start < 0 || range.end > source.size || range.start > range.end) {
+    throw new RangeError(`bytes ${range.start} to ${range.end} are not within a blob of ${source.size} bytes`)
+  }
+  const receiver = new Receiver(writable, options)
+  try {
+    let position = range.start
+    while (position < range.end) {
+      const buffer = await receiver.buffer()
+      const available = await source.available(position, { signal: receiver.signal })
+      const length = await source.read(
+        buffer.subarray(0, Math.min(buffer.length, available, range.end - position)),
+        position
+      )
+      if (length === 0) throw new RangeError(`the source of ${source.digest} ended at ${position} of ${range.end}`)
+      receiver.signal.throwIfAborted()
+      receiver.write(buffer, length)
+      position += length
+    }
+    await receiver.drained()
+  } finally {
+    receiver.close()
+  }
+}
+
+/** A writable with the buffers that it has not taken yet. */
+class Receiver {
+  /** Aborts when the transfer has to end, whoever wants it. */
+  readonly signal: AbortSignal
+  readonly #writable: Writable
+  readonly #options: SendOptions | undefined
+  readonly #gone = new AbortController()
+  readonly #free: Buffer[] = []
+  /** The buffer that is being filled. */
+  #held: Buffer | undefined
+  #taken = 0
+  #writing = 0
+  #wake: PromiseWithResolvers<void> | undefined
+
+  constructor(writable: Writable, options: SendOptions | undefined) {
+    this.#writable = writable
+    this.#options = options
+    const signals = [this.#gone.signal]
+    if (options?.signal !== undefined) signals.push(options.signal)
+    this.signal = AbortSignal.any(signals)
+    this.signal.addEventListener('abort', this.#onAbort)
+    writable.on('close', this.#onClose)
+    writable.on('error', this.#onError)
+    if (writable.destroyed || writable.closed) this.#onClose()
+  }
+
+  /** A buffer to fill, as soon as the writable is done with one. */
+  async buffer(): Promise<Buffer> {
+    for (;;) {
+      this.signal.throwIfAborted()
+      const free = this.#free.pop()
+      if (free !== undefined) return this.#keep(free)
+      if (this.#taken < SEND_BUFFERS) {
+        this.#taken++
+        return this.#keep(pool.take())
+      }
+      await this.#change()
+    }
+  }
+
+  write(buffer: Buffer, length: number): void {
+    this.#held = undefined
+    this.#writing++
+    this.#writable.write(buffer.subarray(0, length), (error) => {
+      this.#writing--
+      if (error) {
+        this.#onError(error)
+        return
+      }
+      this.#free.push(buffer)
+      this.#options?.onBytes?.(length)
+      this.#wake?.resolve()
+    })
+  }
+
+  /** Wait until everything was taken. */
+  async drained(): Promise<void> {
+    while (this.#writing > 0) {
+      this.signal.throwIfAborted()
+      await this.#change()
+    }
+  }
+
+  /** Give back what is free. A buffer whose write did not come back is left alone: it may still be read. */
+  close(): void {
+    this.#writable.off('close', this.#onClose)
+    this.#writable.off('error', this.#onError)
+    this.signal.removeEventListener('abort', this.#onAbort)
+    for (const buffer of this.#free) pool.give(buffer)
+    if (this.#held !== undefined) pool.give(this.#held)
+  }
+
+  #keep(buffer: Buffer): Buffer {
+    this.#held = buffer
+    return buffer
+  }
+
+  async #change(): Promise<void> {
+    this.#wake = Promise.withResolvers<void>()
+    await this.#wake.promise
+  }
+
+  readonly #onAbort = (): void => this.#wake?.resolve()
+  readonly #onClose = (): void => this.#gone.abort(new SendInterruptedError())
+  readonly #onError = (error: Error): void => this.#gone.abort(new SendInterruptedError({ cause: error }))
+}

@@ -1,0 +1,25 @@
+import type { KeyObject } from 'node:crypto'
+import type { Registry } from 'prom-client'
+
+/** What a content store is opened with. */
+export interface ContentStoreInit {
+  /** Made when it is missing. One process at a time may use it. */
+  readonly directory: string
+  /** Ed25519 private key that signs the chunk maps of ingested blobs. Without it only blobs of one chunk have one. */
+  readonly signer?: KeyObject
+  /** Bytes on disk from which the least recently used blobs are removed. Without it, nothing is removed. */
+  readonly limitBytes?: number
+  /** Where the store's metrics are registered. */
+  readonly metrics?: Registry
+  /** Milliseconds since 1970. @default Date.now */
+  readonly now?: () => number
+}
+
+/** How full a store is. */
+export interface StoreUsage {
+  /** Bytes on disk, whole and partial blobs. */
+  readonly bytes: number
+  /** Number of whole blobs. */
+  readonly blobs: number
+  readonly limitBytes?: number
+}
