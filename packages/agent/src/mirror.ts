@@ -68,7 +68,7 @@ async function route(init: MirrorInit, request: FastifyRequest, reply: FastifyRe
 function parsePath(request: FastifyRequest): DistributionRoute | undefined {
   const [path = ''] = request.url.split('?')
   try {
-    return parseDistributionPath(decodeURIComponent(path))
+    return parseDistributionPath(decodeURIComponent(path), { allowHost: true })
   } catch (cause) {
     if (cause instanceof URIError) throw new OciError('NAME_INVALID', 'the path is not encoded properly', { cause })
     throw cause
@@ -164,15 +164,16 @@ async function sendBlobRequest(
 }
 
 function writeHead(reply: FastifyReply, digest: string, range: ByteRange, contentRange: string | undefined): void {
+  reply.header('accept-ranges', 'bytes')
+  reply.header('content-type', 'application/octet-stream')
+  reply.header('content-length', range.end - range.start)
+  reply.header('docker-content-digest', digest)
+  if (contentRange !== undefined) reply.header('content-range', contentRange)
   reply.hijack()
-  reply.raw.writeHead(contentRange === undefined ? 200 : 206, {
-    ...reply.getHeaders(),
-    'accept-ranges': 'bytes',
-    'content-type': 'application/octet-stream',
-    'content-length': range.end - range.start,
-    'docker-content-digest': digest,
-    ...(contentRange === undefined ? {} : { 'content-range': contentRange })
-  })
+  for (const [name, value] of Object.entries(reply.getHeaders())) {
+    if (value !== undefined) reply.raw.setHeader(name, value)
+  }
+  reply.raw.writeHead(contentRange === undefined ? 200 : 206)
 }
 
 /** Size of a blob without fetching it, where that can be had. */
