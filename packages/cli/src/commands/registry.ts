@@ -1,0 +1,65 @@
+import { startRegistry } from '../compose/registry-process.ts'
+import { defaulted, optional } from '../options/option.ts'
+import { ADDRESS, formatAddress } from '../values/address.ts'
+import { choice } from '../values/choice.ts'
+import { MESH_ADDRESS } from '../values/mesh-address.ts'
+import { RATE } from '../values/size.ts'
+import { DIRECTORY, NAME } from '../values/text.ts'
+import { defineCommand } from './command.ts'
+import { COMMON_OPTIONS, loggerFrom, logOptions } from './common-options.ts'
+import { DEFAULT_REGISTRY_DATA } from './data-folders.ts'
+import { DEFAULT_P2P_LISTEN, DEFAULT_REGISTRY_ADMIN_LISTEN, DEFAULT_REGISTRY_LISTEN } from './default-addresses.ts'
+import { LANE_OPTIONS, warnOfLane } from './lane-option.ts'
+import { serve } from './serve.ts'
+
+const DEFAULT_ANONYMOUS = 'pull'
+
+/** `shoal registry`: runs the registry. */
+export const registryCommand = defineCommand({
+  words: ['registry'],
+  summary: 'run the registry: it holds the artifacts, admits nodes to the mesh and seeds every blob',
+  details:
+    'At its first start it makes an identity, a join token and a password for the user "admin" in its data folder, and says where they are.',
+  options: {
+    data: defaulted(DIRECTORY, DEFAULT_REGISTRY_DATA, 'folder of everything that it keeps'),
+    listen: defaulted(ADDRESS, DEFAULT_REGISTRY_LISTEN, 'where clients push and pull'),
+    'p2p-listen': defaulted(
+      MESH_ADDRESS,
+      DEFAULT_P2P_LISTEN,
+      'where peers connect; without a host, on all private addresses'
+    ),
+    ...LANE_OPTIONS,
+    'admin-listen': defaulted(ADDRESS, DEFAULT_REGISTRY_ADMIN_LISTEN, 'where health, metrics and status are'),
+    anonymous: defaulted(choice('none', 'pull', 'push'), DEFAULT_ANONYMOUS, 'what callers without credentials may do'),
+    zone: optional(NAME, 'where it is, such as a rack or an availability zone'),
+    'upload-rate': optional(RATE, 'most bytes per second that it sends to peers (default no limit)'),
+    ...logOptions('info'),
+    ...COMMON_OPTIONS
+  },
+  async run(values, _argument, context) {
+    const logger = loggerFrom(values, context)
+    warnOfLane(values['lane-listen'], logger)
+    const registry = await startRegistry({
+      directory: values.data,
+      listen: values.listen,
+      p2pListen: values['p2p-listen'],
+      adminListen: values['admin-listen'],
+      anonymous: values.anonymous,
+      zone: values.zone ?? '',
+      uploadRate: values['upload-rate'],
+      logger
+    })
+    const { joinTokenFile, adminPasswordFile } = registry
+    logger.info(
+      {
+        address: formatAddress(registry.address),
+        admin: formatAddress(registry.adminAddress),
+        mesh: registry.meshAddresses,
+        peerId: registry.peerId
+      },
+      'the registry is ready'
+    )
+    logger.info({ joinTokenFile, adminPasswordFile }, `nodes join with the token in ${joinTokenFile}`)
+    return await serve(registry, context.signal, logger)
+  }
+})

@@ -1,0 +1,23 @@
+import assert from 'node:assert/strict'
+import { EventEmitter } from 'node:events'
+import { describe, it } from 'node:test'
+import { listenForShutdown, ShutdownError, untilShutdown } from '../src/signals.ts'
+
+describe('signals', () => {
+  it('ask to end once, and end at once the second time', async () => {
+    const source = new EventEmitter()
+    const codes: number[] = []
+    const { signal, release } = listenForShutdown(source, (code) => codes.push(code))
+    assert.equal(signal.aborted, false)
+    source.emit('SIGTERM')
+    await untilShutdown(signal)
+    assert.ok(signal.reason instanceof ShutdownError)
+    assert.equal(signal.reason.exitCode, 143)
+    assert.deepEqual(codes, [])
+    source.emit('SIGINT')
+    source.emit('SIGTERM')
+    assert.deepEqual(codes, [130, 143])
+    release()
+    assert.deepEqual(source.eventNames(), [])
+  })
+})
