@@ -92,33 +92,50 @@ export class WireReader {
 
 /** Writes what {@link WireReader} reads. */
 export class WireWriter {
-  readonly #parts: Uint8Array[] = []
+  #bytes = new Uint8Array(64)
+  #view = new DataView(this.#bytes.buffer)
+  #length = 0
 
-  #number(length: number, set: (view: DataView) => void): this {
-    const bytes = new Uint8Array(length)
-    set(new DataView(bytes.buffer))
-    this.#parts.push(bytes)
-    return this
+  /** Makes room for `length` bytes more and returns where they go. */
+  #grow(length: number): number {
+    const at = this.#length
+    this.#length += length
+    if (this.#length > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(this.#length, this.#bytes.length * 2))
+      grown.set(this.#bytes)
+      this.#bytes = grown
+      this.#view = new DataView(grown.buffer)
+    }
+    return at
   }
 
   u8(value: number): this {
-    return this.#number(1, (view) => view.setUint8(0, value))
+    const at = this.#grow(1)
+    this.#view.setUint8(at, value)
+    return this
   }
 
   u16(value: number): this {
-    return this.#number(2, (view) => view.setUint16(0, value))
+    const at = this.#grow(2)
+    this.#view.setUint16(at, value)
+    return this
   }
 
   u32(value: number): this {
-    return this.#number(4, (view) => view.setUint32(0, value))
+    const at = this.#grow(4)
+    this.#view.setUint32(at, value)
+    return this
   }
 
   u64(value: number): this {
-    return this.#number(8, (view) => view.setBigUint64(0, BigInt(value)))
+    const at = this.#grow(8)
+    this.#view.setBigUint64(at, BigInt(value))
+    return this
   }
 
   bytes(value: Uint8Array): this {
-    this.#parts.push(value)
+    const at = this.#grow(value.length)
+    this.#bytes.set(value, at)
     return this
   }
 
@@ -137,6 +154,6 @@ export class WireWriter {
   }
 
   finish(): Uint8Array {
-    return Buffer.concat(this.#parts)
+    return this.#bytes.slice(0, this.#length)
   }
 }

@@ -6,6 +6,7 @@ import { isOciErrorCode, OciError, parseErrorEnvelope } from '../errors.ts'
 import { manifestMediaType } from '../manifest.ts'
 import { MANIFEST_ACCEPT } from '../media-types.ts'
 import { Authorizer, type Credentials } from './authorizer.ts'
+import { type OpenedBlob, resumingBody, skipBytes } from './blob-body.ts'
 import { Http, type HttpAnswer, type HttpRequest, readBody } from './http.ts'
 import { RegistryUnreachableError } from './registry-unreachable.ts'
 import { backoffMs, DEFAULT_ATTEMPTS, isTransient, MAX_RETRY_AFTER_MS, pause, retryAfterMs } from './retry.ts'
@@ -166,43 +167,12 @@ export class RegistryClient {
     options: ClientOptions & { range?: ByteRange } = {}
   ): Promise<FetchedBlob | undefined> {
     const path = `/v2/${repository}/blobs/${digest}`
-    const opened = await this.#openBlob(path, repository, options.range, options)
+    const open = (range: ByteRange | undefined) => this.#openBlob(path, repository, range, options)
+    const opened = await open(options.range)
     if (opened === undefined) return undefined
     const { size, range } = opened
-    return { size, range, body: this.#resuming(path, repository, opened, options) }
-  }
-
-  async *#resuming(
-    path: string,
-    repository: string,
-    first: OpenedBlob,
-    options: ClientOptions
-  ): AsyncGenerator<Uint8Array> {
-    const { size, range } = first
-    let position = range.start
-    let opened = first
-    for (let failures = 0; ; ) {
-      try {
-        for await (const bytes of opened.answer.body as AsyncIterable<Uint8Array>) {
-          const wanted = bytes.subarray(0, range.end - position)
-          position += wanted.length
-          if (wanted.length > 0) failures = 0
-          yield wanted
-        }
-        if (position === range.end) return
-        throw new RegistryUnreachableError(this.host, `the answer ended ${range.end - position} bytes too early`)
-      } catch (error) {
-        options.signal?.throwIfAborted()
-        // An answer that ends early ends without an error, so both ways of breaking come here.
-        if (++failures >= this.#attempts) throw error
-        await pause(backoffMs(failures, this.#random), options.signal)
-        const again = await this.#openBlob(path, repository, { start: position, end: range.end }, options)
-        if (again === undefined || again.size !== size || again.range.start !== position) {
-          throw new RegistryUnreachableError(this.host, 'the blob changed while it was read', { cause: error })
-        }
-        opened = again
-      }
-    }
+    const resume = { host: this.host, open, attempts: this.#attempts, random: this.#random, signal: options.signal }
+    return { size, range, body: resumingBody(opened, resume) }
   }
 
   async #openBlob(
@@ -225,14 +195,15 @@ export class RegistryClient {
       throw new RegistryUnreachableError(this.host, 'it does not say how large a blob is')
     }
     const got = partial?.range ?? { start: 0, end: size }
-    if (range === undefined || (got.start === range.start && got.end <= range.end)) return { answer, size, range: got }
+    if (range === undefined || (got.start === range.start && got.end <= range.end))
+      return { size, range: got, body: answer.body }
     if (got.start > range.start || got.end < Math.min(range.end, size)) {
       answer.body.destroy()
       throw new RegistryUnreachableError(this.host, 'it answered with another range than was asked for')
     }
     // A registry without ranges sends the whole blob; what comes before the range is dropped.
     const wanted = { start: range.start, end: Math.min(range.end, size) }
-    return { answer: { ...answer, body: skip(answer, wanted.start - got.start) }, size, range: wanted }
+    return { size, range: wanted, body: skipBytes(answer.body, wanted.start - got.start) }
   }
 
   /**
@@ -387,21 +358,6 @@ export class RegistryClient {
     if (status === 403) return new OciError('DENIED', what, { status })
     if (status === 429) return new OciError('TOOMANYREQUESTS', what, { status })
     return new RegistryUnreachableError(this.host, `it answered with status ${status}`)
-  }
-}
-
-interface OpenedBlob {
-  readonly answer: Pick<HttpAnswer, 'url'> & { readonly body: AsyncIterable<unknown> }
-  readonly size: number
-  readonly range: ByteRange
-}
-
-async function* skip(answer: HttpAnswer, length: number): AsyncGenerator<Uint8Array> {
-  let left = length
-  for await (const bytes of answer.body as AsyncIterable<Uint8Array>) {
-    const dropped = Math.min(left, bytes.length)
-    left -= dropped
-    if (dropped < bytes.length) yield bytes.subarray(dropped)
   }
 }
 

@@ -4,9 +4,9 @@ import { type Flights, MAX_COPIES } from './flights.ts'
 import type { PeerPace } from './peer-pace.ts'
 
 /** A leech that has had nothing to ask for during this time is starving, and may ask the registry again. */
-export const STARVING_MS = 300
+export const STARVING_MS = 1_000
 /** A late chunk is not asked of the registry before this. */
-export const REGISTRY_LATENESS_MS = 2_000
+export const REGISTRY_LATENESS_MS = 5_000
 /** How late a chunk must be before it is asked for elsewhere, when its peer has not answered yet. */
 export const DEFAULT_LATENESS_MS = 1_000
 
@@ -90,8 +90,13 @@ export function planAsks<Peer extends PlannedPeer>(state: PlanState<Peer>): Ask<
   for (const peer of usable) {
     if (peer.role !== 'registry') continue
     const wanted = Math.max(0, (starving ? countMissing(state, taken) : unheld) - peer.anyOutstanding)
-    const any = Math.min(wanted, slots.get(peer) ?? 0, room)
-    if (any === 0 || (!starving && state.now < peer.exhaustedUntil)) continue
+    const any = Math.min(
+      wanted,
+      peer.pace.choiceLength(state.chunkSize) - peer.anyOutstanding,
+      slots.get(peer) ?? 0,
+      room
+    )
+    if (any <= 0 || (!starving && state.now < peer.exhaustedUntil)) continue
     asks.push({ peer, any, again: starving, except: [...state.flights.indexes, ...planned] })
     room -= any
   }

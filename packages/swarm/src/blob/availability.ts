@@ -18,6 +18,11 @@ export class Availability {
     this.#counts[index] = this.of(index) + 1
   }
 
+  /** A peer holds one chunk less. */
+  lose(index: number): void {
+    this.#counts[index] = Math.max(0, this.of(index) - 1)
+  }
+
   /** A peer with these chunks came (`by` 1) or went (`by` -1). */
   shift(have: Bitfield, by: 1 | -1): void {
     for (let index = 0; index < this.#counts.length; index++) {

@@ -225,6 +225,15 @@ export class BlobSwarm {
     if (participant !== undefined) this.listener?.onChunkEnd(participant, index, length)
   }
 
+  /** A peer said that it had these chunks, and now that it does not. */
+  lacks(participant: Participant, indexes: readonly number[]): void {
+    const { have } = participant
+    for (const index of indexes) {
+      if (have === undefined || index >= have.length || !have.clear(index)) continue
+      if (participant.role === 'agent') this.#availability.lose(index)
+    }
+  }
+
   onLinkClosed(link: Link): void {
     const participant = this.participants.get(link.peerId)
     if (participant === undefined || participant.link !== link) return

@@ -1,36 +1,23 @@
 import type { KeyObject } from 'node:crypto'
-import {
-  ChunkMismatchError,
-  type ContentStore,
-  chunkCount,
-  chunkLength,
-  type PartialBlob,
-  type SignedChunkMap
-} from '@shoal/content'
+import { ChunkMismatchError, type ContentStore, type PartialBlob, type SignedChunkMap } from '@shoal/content'
 import type { Digest } from '@shoal/oci'
 import type { Clock } from '../clock.ts'
 import type { ControlFrame } from '../exchange/frame.ts'
-import { MAX_INDEXES } from '../exchange/frame.ts'
 import type { Link } from '../exchange/link.ts'
 import type { Logger } from '../logger.ts'
 import type { SwarmMetrics } from '../swarm-metrics.ts'
 import type { TransferMetrics } from '../transfer-metrics.ts'
 import { WireError } from '../wire.ts'
-import { type Ask, planAsks } from './ask-planner.ts'
-import { Assembly } from './assembly.ts'
+import { planAsks } from './ask-planner.ts'
 import type { BlobSwarm, SwarmListener } from './blob-swarm.ts'
+import { ChunkRequests } from './chunk-requests.ts'
 import type { Fallback } from './fallback.ts'
-import { FALLBACK_DELAY_MS, FallbackReader } from './fallback-reader.ts'
-import { Flights } from './flights.ts'
+import { FALLBACK_DELAY_MS, FallbackReader, LINKED_FALLBACK_DELAY_MS } from './fallback-reader.ts'
 import { holdPartial } from './holding.ts'
 import { MapSearch } from './map-search.ts'
 import type { Participant } from './participant.ts'
 
 const TICK_MS = 100
-/** A peer that says it has sent everything once is not asked for any before this. */
-const EXHAUSTED_PAUSE_MS = 500
-/** What was asked of a peer that sends nothing for this long is taken back. */
-export const SILENCE_MS = 5_000
 /** A download to which nothing has come for this long fails. What it has is kept on disk. */
 export const STALLED_MS = 30_000
 
@@ -93,12 +80,8 @@ export class Download implements SwarmListener {
   readonly #done = Promise.withResolvers<void>()
   readonly #controller = new AbortController()
   readonly #search: MapSearch
-  readonly #flights = new Flights<Participant>()
-  readonly #assemblies = new Map<Participant, Assembly>()
-  /** Bytes that a peer may still send of chunks that were taken back. */
-  readonly #tolerated = new Map<Participant, number>()
-  readonly #startedAt: number
   #blob: PartialBlob | undefined
+  #requests: ChunkRequests | undefined
   #fallback: FallbackReader | undefined
   readonly #storing = new Set<Promise<void>>()
   #planning = false
@@ -117,9 +100,8 @@ export class Download implements SwarmListener {
     // Whoever asked may have gone; a failure is then nobody's business but the log's.
     this.opened.catch((error: unknown) => init.logger.debug({ error, digest: this.digest }, 'download not opened'))
     this.done.catch((error: unknown) => init.logger.debug({ error, digest: this.digest }, 'download failed'))
-    this.#startedAt = init.clock.now()
-    this.#peerProgressAt = this.#startedAt
-    this.#progressAt = this.#startedAt
+    this.#peerProgressAt = init.clock.now()
+    this.#progressAt = this.#peerProgressAt
     this.#search = new MapSearch({
       digest: init.swarm.digest,
       authorityKey: init.authorityKey,
@@ -179,7 +161,7 @@ export class Download implements SwarmListener {
   }
 
   async #open(signed: SignedChunkMap): Promise<void> {
-    const { store, swarm, fallback, clock, logger } = this.#init
+    const { store, swarm, fallback, clock, logger, channel, pace } = this.#init
     try {
       const blob = await store.partial(signed)
       if (this.#over) {
@@ -187,6 +169,7 @@ export class Download implements SwarmListener {
         return
       }
       this.#blob = blob
+      this.#requests = new ChunkRequests({ blob, clock, channel, spend: (bytes) => pace.spend(bytes) })
       swarm.hold(holdPartial(blob, signed.segments))
       if (fallback !== undefined) {
         this.#fallback = new FallbackReader({
@@ -223,9 +206,7 @@ export class Download implements SwarmListener {
 
   onGone(participant: Participant): void {
     this.#search.onGone(participant)
-    this.#flights.ground(participant)
-    this.#assemblies.delete(participant)
-    this.#tolerated.delete(participant)
+    this.#requests?.forget(participant)
     this.#plan()
   }
 
@@ -234,83 +215,23 @@ export class Download implements SwarmListener {
   }
 
   onReject(participant: Participant, frame: Extract<ControlFrame, { type: 'reject' }>): void {
-    participant.anyOutstanding = Math.max(0, participant.anyOutstanding - frame.any)
-    for (const index of frame.indexes) {
-      participant.asked.delete(index)
-      this.#flights.remove(index, participant)
-      // It said that it had the chunk; now it does not, and is not asked again.
-      if (frame.reason === 'lacking' && index < (participant.have?.length ?? 0)) participant.have?.clear(index)
-    }
-    if (frame.any > 0) participant.exhaustedUntil = this.#init.clock.now() + EXHAUSTED_PAUSE_MS
+    this.#requests?.rejected(participant, frame)
+    if (frame.reason === 'lacking') this.#init.swarm.lacks(participant, frame.indexes)
     this.#plan()
   }
 
   onChunkStart(participant: Participant, index: number, offset: number, length: number): Uint8Array | undefined {
-    const blob = this.#blob
-    if (blob === undefined || index >= chunkCount(blob.map)) {
-      throw new WireError(`chunk ${index} came without being asked for`)
-    }
-    const assembly = this.#assemblies.get(participant) ?? new Assembly()
-    this.#assemblies.set(participant, assembly)
-    if (offset === 0 && !assembly.has(index)) {
-      if (!this.#expect(participant, index)) return this.#tolerate(participant, length)
-      if (blob.have.has(index)) {
-        this.#takeBack(participant, [index])
-        return this.#tolerate(participant, length)
-      }
-      assembly.begin(index, chunkLength(blob.map, index))
-    }
-    if (!assembly.has(index)) return this.#tolerate(participant, length)
-    return assembly.place(index, offset, length)
+    if (this.#requests === undefined) throw new WireError(`chunk ${index} came without being asked for`)
+    return this.#requests.begin(participant, index, offset, length)
   }
 
   onChunkEnd(participant: Participant, index: number, length: number): void {
-    const now = this.#init.clock.now()
-    const gap = now - Math.max(participant.lastArrivalAt, participant.asked.get(index) ?? now)
-    participant.lastArrivalAt = now
-    this.#peerProgressAt = now
-    this.#progressAt = now
-    const chunk = this.#assemblies.get(participant)?.placed(index, length)
+    this.#peerProgressAt = this.#init.clock.now()
+    this.#progressAt = this.#peerProgressAt
+    const chunk = this.#requests?.arrived(participant, index, length)
     if (chunk === undefined) return
-    participant.pace.arrived(chunk.length, now - (participant.asked.get(index) ?? now), Math.max(gap, 1))
-    participant.asked.delete(index)
     const storing = this.#store(participant, index, chunk).finally(() => this.#storing.delete(storing))
     this.#storing.add(storing)
-  }
-
-  /** Whether this peer was asked for the chunk; a chunk of its choice is counted as asked for from now on. */
-  #expect(participant: Participant, index: number): boolean {
-    if (participant.asked.has(index)) return true
-    if (participant.anyOutstanding === 0) return false
-    participant.anyOutstanding--
-    participant.asked.set(index, participant.anyAskedAt)
-    for (const other of this.#flights.land(index)) {
-      if (this.#assemblies.get(other)?.has(index) === true) this.#flights.add(index, other, this.#init.clock.now())
-      else this.#takeBack(other, [index])
-    }
-    this.#flights.add(index, participant, this.#init.clock.now())
-    return true
-  }
-
-  /** Lets bytes pass that come although they were taken back, up to as many as were. */
-  #tolerate(participant: Participant, length: number): undefined {
-    const left = (this.#tolerated.get(participant) ?? 0) - length
-    if (left < 0) throw new WireError('the peer sends what it was not asked for')
-    this.#tolerated.set(participant, left)
-  }
-
-  /** Cancels chunks that were asked of a peer. */
-  #takeBack(participant: Participant, indexes: readonly number[]): void {
-    const blob = this.#blob
-    if (blob === undefined || indexes.length === 0) return
-    participant.link.send({ type: 'cancel', channel: this.#init.channel(participant.link), indexes })
-    for (const index of indexes) {
-      participant.asked.delete(index)
-      this.#flights.remove(index, participant)
-      this.#assemblies.get(participant)?.drop(index)
-    }
-    const bytes = indexes.length * blob.map.chunkSize
-    this.#tolerated.set(participant, (this.#tolerated.get(participant) ?? 0) + bytes)
   }
 
   async #store(participant: Participant, index: number, chunk: Uint8Array): Promise<void> {
@@ -320,10 +241,9 @@ export class Download implements SwarmListener {
       const result = await blob.put(index, chunk)
       if (result === 'stored') this.#stored(participant.role === 'registry' ? 'registry' : 'peer', index, chunk.length)
       else this.#init.metrics.wasted(chunk.length)
-      this.#flights.remove(index, participant)
-      for (const other of this.#flights.land(index)) this.#takeBack(other, [index])
+      this.#requests?.landed(index, participant)
     } catch (error) {
-      this.#flights.remove(index, participant)
+      this.#requests?.flights.remove(index, participant)
       if (error instanceof ChunkMismatchError) this.#onWrongChunk(participant, index)
       else this.#fail(error instanceof Error ? error : new Error(String(error)))
     }
@@ -352,79 +272,50 @@ export class Download implements SwarmListener {
     this.#planning = true
     queueMicrotask(() => {
       this.#planning = false
-      if (!this.#over && this.#blob !== undefined && !this.#blob.have.complete) this.#ask(this.#blob)
+      const blob = this.#blob
+      const requests = this.#requests
+      if (this.#over || blob === undefined || requests === undefined || blob.have.complete) return
+      this.#ask(blob, requests)
     })
   }
 
-  #ask(blob: PartialBlob): void {
+  #ask(blob: PartialBlob, requests: ChunkRequests): void {
     const { clock, random, swarm, roomBytes, pace } = this.#init
     if (pace.delayMs() > 0) return
     const now = clock.now()
     const peers = [...this.#participants()]
-    const waiting = this.#flights.size > 0 || peers.some((peer) => peer.outstanding > 0)
+    const waiting = requests.flights.size > 0 || peers.some((peer) => peer.outstanding > 0)
     this.#idleSince = waiting ? undefined : (this.#idleSince ?? now)
     const asks = planAsks({
       have: blob.have,
       chunkSize: blob.map.chunkSize,
       peers,
-      flights: this.#flights,
+      flights: requests.flights,
       availability: (index) => swarm.availability(index),
       room: Math.floor(roomBytes() / blob.map.chunkSize),
       idleSince: this.#idleSince,
       now,
       random
     })
-    this.#send(asks, blob, now)
-  }
-
-  #send(asks: readonly Ask<Participant>[], blob: PartialBlob, now: number): void {
-    const numbered = new Map<Participant, number[]>()
-    for (const ask of asks) {
-      const channel = this.#init.channel(ask.peer.link)
-      if ('any' in ask) {
-        ask.peer.anyOutstanding += ask.any
-        ask.peer.anyAskedAt = now
-        this.#init.pace.spend(ask.any * blob.map.chunkSize)
-        const except = ask.except.slice(0, MAX_INDEXES)
-        ask.peer.link.send({ type: 'askAny', channel, count: ask.any, again: ask.again, except })
-      } else {
-        ask.peer.asked.set(ask.index, now)
-        this.#flights.add(ask.index, ask.peer, now)
-        this.#init.pace.spend(blob.map.chunkSize)
-        numbered.set(ask.peer, [...(numbered.get(ask.peer) ?? []), ask.index])
-      }
-    }
-    for (const [{ link }, indexes] of numbered) link.send({ type: 'ask', channel: this.#init.channel(link), indexes })
+    requests.send(asks)
   }
 
   #tick(): void {
     const blob = this.#blob
     if (this.#over || blob === undefined) return
     const now = this.#init.clock.now()
-    for (const participant of this.#participants()) this.#checkSilence(participant, now)
-    if (now - this.#peerProgressAt >= FALLBACK_DELAY_MS) this.#fallback?.start()
+    for (const participant of this.#participants()) this.#requests?.checkSilence(participant)
+    const linked = [...this.#participants()].some((peer) => peer.role === 'registry' && peer.isSeed && !peer.distrusted)
+    const delay = linked ? LINKED_FALLBACK_DELAY_MS : FALLBACK_DELAY_MS
+    if (now - this.#peerProgressAt >= delay) this.#fallback?.start()
     if (now - this.#progressAt >= STALLED_MS) this.#fail(new DownloadStalledError(this.digest))
     else this.#plan()
-  }
-
-  #checkSilence(participant: Participant, now: number): void {
-    if (participant.outstanding === 0) return
-    const asked = Math.max(participant.anyAskedAt, ...participant.asked.values())
-    if (now - Math.max(asked, participant.lastArrivalAt) < SILENCE_MS) return
-    if (participant.anyOutstanding > 0) {
-      const bytes = participant.anyOutstanding * (this.#blob?.map.chunkSize ?? 0)
-      this.#tolerated.set(participant, (this.#tolerated.get(participant) ?? 0) + bytes)
-      participant.link.send({ type: 'cancel', channel: this.#init.channel(participant.link), indexes: [] })
-      participant.anyOutstanding = 0
-    }
-    this.#takeBack(participant, [...participant.asked.keys()].slice(0, MAX_INDEXES))
-    participant.exhaustedUntil = now + SILENCE_MS
   }
 
   #finishIfWhole(): void {
     if (this.#over || this.#blob?.complete !== true) return
     this.#end()
-    for (const participant of this.#participants()) this.#takeBack(participant, [...participant.asked.keys()])
+    for (const participant of this.#participants()) this.#requests?.takeAllBack(participant)
     this.#done.resolve()
   }
 

@@ -3,8 +3,10 @@ import type { Clock } from '../clock.ts'
 import type { Logger } from '../logger.ts'
 import type { Fallback } from './fallback.ts'
 
-/** The registry is asked for ranges over HTTP when peers have sent nothing for this long. */
+/** The registry is asked for ranges over HTTP when nothing has come from the mesh for this long. */
 export const FALLBACK_DELAY_MS = 1_500
+/** The same while the registry itself is linked: HTTP then only helps when that link is stuck. */
+export const LINKED_FALLBACK_DELAY_MS = 5_000
 /** Bytes that one range request asks for at most. */
 export const FALLBACK_RANGE_BYTES = 8 * 1024 * 1024
 const MIN_BACKOFF_MS = 500

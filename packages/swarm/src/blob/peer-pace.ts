@@ -4,6 +4,11 @@ const MIN_QUEUE_CHUNKS = 2
 const MAX_QUEUE_CHUNKS = 16
 /** A queue should keep a peer busy for this long. */
 const QUEUE_SECONDS = 1
+/**
+ * The same for asks that leave the choice to a seed. It chooses when it sends, so a short queue costs nothing, and a
+ * long one keeps others waiting at the end for chunks that are still in it.
+ */
+const CHOICE_SECONDS = 0.1
 /** Weight of a new measurement. */
 const SMOOTHING = 0.25
 /** A chunk is never late before this. */
@@ -37,8 +42,17 @@ export class PeerPace {
 
   /** How many chunks of `chunkSize` bytes may be asked for and not answered. */
   queueLength(chunkSize: number): number {
+    return this.#chunksIn(QUEUE_SECONDS, chunkSize)
+  }
+
+  /** How many chunks of its own choice a seed may be asked for and not have begun to send. */
+  choiceLength(chunkSize: number): number {
+    return this.#chunksIn(CHOICE_SECONDS, chunkSize)
+  }
+
+  #chunksIn(seconds: number, chunkSize: number): number {
     if (this.#bytesPerSecond === undefined) return FIRST_QUEUE_CHUNKS
-    const wanted = Math.ceil((this.#bytesPerSecond * QUEUE_SECONDS) / chunkSize)
+    const wanted = Math.ceil((this.#bytesPerSecond * seconds) / chunkSize)
     return Math.min(MAX_QUEUE_CHUNKS, Math.max(MIN_QUEUE_CHUNKS, wanted))
   }
 

@@ -1,0 +1,180 @@
+import { chunkCount, chunkLength, type PartialBlob } from '@shoal/content'
+import type { Clock } from '../clock.ts'
+import { type ControlFrame, MAX_INDEXES } from '../exchange/frame.ts'
+import type { Link } from '../exchange/link.ts'
+import { WireError } from '../wire.ts'
+import type { Ask } from './ask-planner.ts'
+import { Assembly } from './assembly.ts'
+import { Flights } from './flights.ts'
+import type { Participant } from './participant.ts'
+
+/** A peer that says it has sent everything once is not asked for any before this. */
+export const EXHAUSTED_PAUSE_MS = 500
+/** What was asked of a peer that sends nothing for this long is taken back. */
+export const SILENCE_MS = 5_000
+
+/** What requests are made with. */
+export interface ChunkRequestsInit {
+  readonly blob: PartialBlob
+  readonly clock: Clock
+  /** Our number for the blob on a link. */
+  readonly channel: (link: Link) => number
+  /** Bytes of chunks that were asked for are counted against the download rate. */
+  readonly spend: (bytes: number) => void
+}
+
+/**
+ * What has been asked of whom for one blob, and what has come of it: sends asks, puts pieces together, takes asks back,
+ * and bears with what comes although it was taken back, but with no more.
+ */
+export class ChunkRequests {
+  readonly flights = new Flights<Participant>()
+  readonly #init: ChunkRequestsInit
+  readonly #assemblies = new Map<Participant, Assembly>()
+  /** Bytes that a peer may still send of chunks that were taken back. */
+  readonly #tolerated = new Map<Participant, number>()
+
+  constructor(init: ChunkRequestsInit) {
+    this.#init = init
+  }
+
+  /** Asks. */
+  send(asks: readonly Ask<Participant>[]): void {
+    const { clock, blob, channel, spend } = this.#init
+    const now = clock.now()
+    const numbered = new Map<Participant, number[]>()
+    for (const ask of asks) {
+      const { peer } = ask
+      if ('any' in ask) {
+        peer.anyOutstanding += ask.any
+        peer.anyAskedAt = now
+        spend(ask.any * blob.map.chunkSize)
+        const except = ask.except.slice(0, MAX_INDEXES)
+        peer.link.send({ type: 'askAny', channel: channel(peer.link), count: ask.any, again: ask.again, except })
+      } else {
+        peer.asked.set(ask.index, now)
+        this.flights.add(ask.index, peer, now)
+        spend(blob.map.chunkSize)
+        numbered.set(peer, [...(numbered.get(peer) ?? []), ask.index])
+      }
+    }
+    for (const [{ link }, indexes] of numbered) link.send({ type: 'ask', channel: channel(link), indexes })
+  }
+
+  /** See `FrameHandler.onChunkStart`. @throws WireError when the piece was not asked for or does not fit */
+  begin(participant: Participant, index: number, offset: number, length: number): Uint8Array | undefined {
+    const { blob } = this.#init
+    if (index >= chunkCount(blob.map)) throw new WireError(`chunk ${index}, the blob has ${chunkCount(blob.map)}`)
+    const assembly = this.#assemblies.get(participant) ?? new Assembly()
+    this.#assemblies.set(participant, assembly)
+    if (offset === 0 && !assembly.has(index)) {
+      if (!this.#expect(participant, index)) return this.#tolerate(participant, length)
+      if (blob.have.has(index)) {
+        this.takeBack(participant, [index])
+        return this.#tolerate(participant, length)
+      }
+      assembly.begin(index, chunkLength(blob.map, index))
+    }
+    if (!assembly.has(index)) return this.#tolerate(participant, length)
+    return assembly.place(index, offset, length)
+  }
+
+  /** A piece has come. @returns the chunk when it was the last one; the flight ends when the caller has dealt with it */
+  arrived(participant: Participant, index: number, length: number): Uint8Array | undefined {
+    const now = this.#init.clock.now()
+    const previousAt = participant.lastArrivalAt
+    participant.lastArrivalAt = now
+    const chunk = this.#assemblies.get(participant)?.placed(index, length)
+    if (chunk === undefined) return undefined
+    const askedAt = participant.asked.get(index) ?? now
+    participant.pace.arrived(chunk.length, now - askedAt, now - Math.max(previousAt, askedAt))
+    participant.asked.delete(index)
+    return chunk
+  }
+
+  /** Cancels chunks that were asked of a peer. */
+  takeBack(participant: Participant, indexes: readonly number[]): void {
+    if (indexes.length === 0) return
+    const { channel, blob } = this.#init
+    participant.link.send({
+      type: 'cancel',
+      channel: channel(participant.link),
+      indexes: indexes.slice(0, MAX_INDEXES)
+    })
+    for (const index of indexes) {
+      participant.asked.delete(index)
+      this.flights.remove(index, participant)
+      this.#assemblies.get(participant)?.drop(index)
+    }
+    this.#bearWith(participant, indexes.length * blob.map.chunkSize)
+  }
+
+  /** A chunk is here: whoever else was asked for it need not send it. */
+  landed(index: number, from: Participant): void {
+    this.flights.remove(index, from)
+    for (const other of this.flights.land(index)) this.takeBack(other, [index])
+  }
+
+  /** Takes back everything asked of a peer that has been silent for too long. */
+  checkSilence(participant: Participant): void {
+    if (participant.outstanding === 0) return
+    const now = this.#init.clock.now()
+    const askedAt = Math.max(participant.anyAskedAt, ...participant.asked.values())
+    if (now - Math.max(askedAt, participant.lastArrivalAt) < SILENCE_MS) return
+    this.takeAllBack(participant)
+    participant.exhaustedUntil = now + SILENCE_MS
+  }
+
+  /** Takes back everything asked of a peer. */
+  takeAllBack(participant: Participant): void {
+    const { channel, blob } = this.#init
+    if (participant.anyOutstanding > 0) {
+      participant.link.send({ type: 'cancel', channel: channel(participant.link), indexes: [] })
+      this.#bearWith(participant, participant.anyOutstanding * blob.map.chunkSize)
+      participant.anyOutstanding = 0
+    }
+    this.takeBack(participant, [...participant.asked.keys()])
+  }
+
+  /** A peer will not send what it was asked for. */
+  rejected(participant: Participant, frame: Extract<ControlFrame, { type: 'reject' }>): void {
+    participant.anyOutstanding = Math.max(0, participant.anyOutstanding - frame.any)
+    if (frame.any > 0) participant.exhaustedUntil = this.#init.clock.now() + EXHAUSTED_PAUSE_MS
+    for (const index of frame.indexes) {
+      participant.asked.delete(index)
+      this.flights.remove(index, participant)
+    }
+  }
+
+  /** A peer has gone, and what it was asked for with it. */
+  forget(participant: Participant): void {
+    this.flights.ground(participant)
+    this.#assemblies.delete(participant)
+    this.#tolerated.delete(participant)
+  }
+
+  /** Whether this peer was asked for the chunk; one of its own choice counts as asked for from now on. */
+  #expect(participant: Participant, index: number): boolean {
+    if (participant.asked.has(index)) return true
+    if (participant.anyOutstanding === 0) return false
+    const now = this.#init.clock.now()
+    participant.anyOutstanding--
+    participant.asked.set(index, participant.anyAskedAt)
+    for (const other of this.flights.land(index)) {
+      if (this.#assemblies.get(other)?.has(index) === true) this.flights.add(index, other, now)
+      else this.takeBack(other, [index])
+    }
+    this.flights.add(index, participant, now)
+    return true
+  }
+
+  #bearWith(participant: Participant, bytes: number): void {
+    this.#tolerated.set(participant, (this.#tolerated.get(participant) ?? 0) + bytes)
+  }
+
+  #tolerate(participant: Participant, length: number): undefined {
+    const left = (this.#tolerated.get(participant) ?? 0) - length
+    if (left < 0) throw new WireError('the peer sends what it was not asked for')
+    this.#tolerated.set(participant, left)
+  }
+}
