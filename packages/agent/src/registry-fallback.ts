@@ -4,6 +4,8 @@ import type { Fallback, OfferedChunkMap } from '@shoal/swarm'
 import type { BlobNames } from './blob-names.ts'
 
 const MAX_CHUNK_MAP_BYTES = 128 * 1024 * 1024
+/** Whoever waits for a chunk map waits to be told that nobody has the blob: that must come soon. */
+const CHUNK_MAP_TIMEOUT_MS = 3_000
 const SIZE_HEADER = 'shoal-blob-size'
 
 /** The registry's answer to a question for a chunk map makes no sense. */
@@ -27,8 +29,9 @@ export class RegistryFallback implements Fallback {
   }
 
   async chunkMap(digest: Digest, options?: { signal?: AbortSignal }): Promise<OfferedChunkMap | undefined> {
+    const timeout = AbortSignal.timeout(CHUNK_MAP_TIMEOUT_MS)
     const response = await this.#client.get(`/api/v1/chunk-maps/${digest}`, {
-      ...options,
+      signal: options?.signal === undefined ? timeout : AbortSignal.any([options.signal, timeout]),
       maxBytes: MAX_CHUNK_MAP_BYTES
     })
     if (response.status === 404) return undefined

@@ -7,6 +7,8 @@ import type { TagMemory } from './tag-memory.ts'
 export const TAG_TTL_MS = 1_000
 /** The registry must say within this time what a tag stands for; then memory answers. */
 export const TAG_TIMEOUT_MS = 3_000
+/** A registry that could not be asked is not asked again within this time, so that pulls do not wait for it each time. */
+export const UNREACHABLE_PAUSE_MS = 5_000
 /** For how long memory answers for a tag when the registry cannot be reached. */
 export const STALE_TAG_MS = 24 * 3_600_000
 
@@ -30,6 +32,7 @@ export interface TagsInit {
 /** Resolves tags at the registry; many askers share one question. */
 export class Tags {
   readonly #init: TagsInit
+  #unreachableUntil = 0
   readonly #asking = new Map<string, { at: number; answer: Promise<ResolvedTag | undefined> }>()
 
   constructor(init: TagsInit) {
@@ -50,6 +53,10 @@ export class Tags {
 
   async #ask(repository: string, tag: string): Promise<ResolvedTag | undefined> {
     const { client, memory, logger, now } = this.#init
+    if (now() < this.#unreachableUntil) {
+      const remembered = await this.#remember(repository, tag)
+      if (remembered !== undefined) return remembered
+    }
     try {
       const found = await client.headManifest(repository, tag, { signal: AbortSignal.timeout(TAG_TIMEOUT_MS) })
       if (found === undefined) {
@@ -61,10 +68,16 @@ export class Tags {
     } catch (error) {
       if (error instanceof OciError && error.status < 500) throw error
       logger.debug({ error, repository, tag }, 'the registry cannot be asked for a tag')
-      const known = await memory.get(repository, tag)
-      if (known === undefined || now() - known.seenAtMs > STALE_TAG_MS) return undefined
-      this.#init.metrics.staleTag()
-      return { digest: known.digest, stale: true }
+      this.#unreachableUntil = now() + UNREACHABLE_PAUSE_MS
+      return this.#remember(repository, tag)
     }
+  }
+
+  async #remember(repository: string, tag: string): Promise<ResolvedTag | undefined> {
+    const { memory, metrics, now } = this.#init
+    const known = await memory.get(repository, tag)
+    if (known === undefined || now() - known.seenAtMs > STALE_TAG_MS) return undefined
+    metrics.staleTag()
+    return { digest: known.digest, stale: true }
   }
 }

@@ -107,7 +107,7 @@ export async function createAgentSwarm(init: AgentSwarmInit): Promise<AgentSwarm
     admitted: (neighbours) => {
       mesh.connector.linkAll()
       void mesh.connector.connect(neighbours)
-      void connectKnownPeers()
+      connectKnownPeers().catch((error: unknown) => logger.warn({ error }, 'cannot read the peers of an earlier run'))
     }
   })
 

@@ -58,11 +58,9 @@ export const upCommand = defineCommand({
       const image = await makeSample(board, context)
       await push(mesh, image, board, context)
       await spread(mesh, image, board, context)
-      context.stdout.write(describeMesh(mesh, directory))
-      if (!values.once) {
-        context.stdout.write('\nThe mesh stays up; Ctrl-C ends it.\n')
-        await untilShutdown(context.signal)
-      }
+      if (values.once) return 0
+      context.stdout.write(`${describeMesh(mesh, directory)}\nThe mesh stays up; Ctrl-C ends it.\n`)
+      await untilShutdown(context.signal)
       return 0
     } finally {
       board.settle()

@@ -46,8 +46,9 @@ export function renderLine(item: ProgressItem): string {
 }
 
 function renderBar(item: ProgressItem, bar: { columns: number; unicode: boolean }): string[] {
-  if (bar.columns < BAR_MIN_COLUMNS) return []
-  const filled = Math.floor(bar.columns * (shareDone(item) ?? 0))
+  const share = item.state === 'waiting' ? 0 : shareDone(item)
+  if (bar.columns < BAR_MIN_COLUMNS || share === undefined) return []
+  const filled = Math.floor(bar.columns * share)
   return [(bar.unicode ? '█' : '#').repeat(filled) + (bar.unicode ? '░' : '.').repeat(bar.columns - filled)]
 }
 
@@ -60,7 +61,7 @@ function figures(item: ProgressItem, aligned: boolean): string[] {
   if (item.state === 'failed') words.push('failed')
   else if (item.state === 'done') words.push('done')
   else if (share !== undefined) words.push(fit(formatShare(share), 4))
-  if (item.note !== undefined) words.push(printable(item.note))
+  if (item.note !== undefined) return [...words, printable(item.note)]
   const total = item.totalBytes
   const of = item.state === 'done' || total === undefined ? '' : ` of ${formatBytes(total)}`
   words.push(fit(formatBytes(item.doneBytes), BYTES_COLUMNS) + of)

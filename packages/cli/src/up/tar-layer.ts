@@ -55,6 +55,7 @@ async function addSmall(archive: Pack, entry: SampleEntry): Promise<void> {
 async function addFile(archive: Pack, entry: SampleEntry): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const sink = archive.entry(header(entry), (error) => (error ? reject(error) : resolve()))
+  sink.on('error', reject)
   // When reading fails, that is the error to tell of, not what follows from it here.
   promise.catch(() => undefined)
   const source = createReadStream(entry.source, { end: entry.size - 1, highWaterMark: READ_BUFFER_BYTES })

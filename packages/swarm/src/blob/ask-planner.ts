@@ -5,6 +5,8 @@ import type { PeerPace } from './peer-pace.ts'
 
 /** A leech that has had nothing to ask for during this time is starving, and may ask the registry again. */
 export const STARVING_MS = 1_000
+/** What a starving leech asks the registry for at a time: others are likely to have it soon. */
+const STARVING_CHUNKS = 1
 /** A late chunk is not asked of the registry before this. */
 export const REGISTRY_LATENESS_MS = 5_000
 /** How late a chunk must be before it is asked for elsewhere, when its peer has not answered yet. */
@@ -91,6 +93,7 @@ export function planAsks<Peer extends PlannedPeer>(state: PlanState<Peer>): Ask<
     if (peer.role !== 'registry') continue
     const wanted = Math.max(0, (starving ? countMissing(state, taken) : unheld) - peer.anyOutstanding)
     const any = Math.min(
+      starving && agents.length > 0 ? STARVING_CHUNKS : wanted,
       wanted,
       peer.pace.choiceLength(state.chunkSize) - peer.anyOutstanding,
       slots.get(peer) ?? 0,
@@ -104,7 +107,7 @@ export function planAsks<Peer extends PlannedPeer>(state: PlanState<Peer>): Ask<
   return asks
 }
 
-/** Late chunks, asked for once more; in the endgame every chunk that a free agent holds counts as late. */
+/** Late chunks, asked for once more. In the endgame, when all that is missing has been asked for, they are late sooner. */
 function planLate<Peer extends PlannedPeer>(
   state: PlanState<Peer>,
   peers: readonly Peer[],
@@ -117,12 +120,12 @@ function planLate<Peer extends PlannedPeer>(
   for (const { index, peers: askedOf, since } of state.flights.entries()) {
     if (asks.length === room || askedOf.length >= MAX_COPIES) continue
     const age = state.now - since
-    const lateness = Math.max(...askedOf.map((peer) => peer.pace.latenessMs() ?? DEFAULT_LATENESS_MS))
+    const lateness = Math.max(...askedOf.map((peer) => peer.pace.latenessMs(endgame) ?? DEFAULT_LATENESS_MS))
+    if (age < lateness) continue
     const other = peers.find((peer) => {
       if (askedOf.includes(peer) || peer.have?.has(index) !== true) return false
       if ((slots.get(peer) ?? 0) <= (used.get(peer) ?? 0)) return false
-      if (peer.role === 'registry') return age >= Math.max(lateness, REGISTRY_LATENESS_MS)
-      return age >= lateness || (endgame && age >= lateness / 2)
+      return peer.role === 'agent' || age >= Math.max(2 * lateness, REGISTRY_LATENESS_MS)
     })
     if (other === undefined) continue
     used.set(other, (used.get(other) ?? 0) + 1)

@@ -208,7 +208,7 @@ export class Exchange {
   /** The blob is not here any more: peers are told not to count on us. */
   withdraw(digest: Digest): void {
     if (this.#downloads.has(digest)) return
-    void this.#drop(digest)
+    this.#background(this.#drop(digest), digest)
   }
 
   #startDownload(digest: Digest): Download {
@@ -232,13 +232,12 @@ export class Exchange {
     const over = () => {
       controller.abort(new Error('the download is over'))
       this.#downloads.delete(digest)
-      const settled = this.#settle(swarm)
-        .catch((error: unknown) => this.#init.logger.error({ error, digest }, 'cannot keep a blob that was downloaded'))
-        .finally(() => this.#settling.delete(settled))
+      const settled = this.#settle(swarm).finally(() => this.#settling.delete(settled))
       this.#settling.add(settled)
+      this.#background(settled, digest)
     }
     download.done.then(over, over)
-    void this.#openFromStore(digest, download)
+    this.#background(this.#openFromStore(digest, download), digest)
     return download
   }
 
@@ -280,8 +279,14 @@ export class Exchange {
 
   #sweep(): void {
     for (const [digest, swarm] of this.#swarms) {
-      if (swarm.idle && !this.#loading.has(digest) && !this.#downloads.has(digest)) void this.#drop(digest)
+      if (!swarm.idle || this.#loading.has(digest) || this.#downloads.has(digest)) continue
+      this.#background(this.#drop(digest), digest)
     }
+  }
+
+  /** What nobody waits for must not end the process when it fails. */
+  #background(task: Promise<unknown>, digest: Digest): void {
+    task.catch((error: unknown) => this.#init.logger.error({ error, digest }, 'work on a blob failed'))
   }
 
   #pendingBytes(): number {

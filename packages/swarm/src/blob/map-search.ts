@@ -48,9 +48,12 @@ export interface MapSearchInit {
 /** Gets a blob's chunk map: the signature makes it irrelevant from whom. */
 export class MapSearch {
   readonly #init: MapSearchInit
+  /** Segments that have come and are signed, by the peer that was asked for them. */
   readonly #segments = new Map<Participant, Map<number, Uint8Array>>()
   #done = false
   #fallback: 'unasked' | 'asked' | 'answered'
+  /** The registry has said that it does not have the blob: there is no point in a long search for others. */
+  #unknown = false
   #discoveryDone = false
   /** Who has not answered by now will not. */
   #late = false
@@ -105,7 +108,8 @@ export class MapSearch {
     const segments = this.#segments.get(participant)
     if (this.#done || segments === undefined || shape === undefined) return
     const total = segmentCount(shape)
-    if (frame.total !== total || frame.number >= total) {
+    if (frame.total !== total || frame.number >= total || !this.#isSigned(frame.segment)) {
+      this.#segments.delete(participant)
       this.#init.lied(participant)
       return
     }
@@ -120,6 +124,14 @@ export class MapSearch {
   onGone(participant: Participant): void {
     this.#segments.delete(participant)
     this.#giveUpIfHopeless()
+  }
+
+  #isSigned(segment: Uint8Array): boolean {
+    try {
+      return verifySegment(segment, this.#init.authorityKey).digest === this.#init.digest
+    } catch {
+      return false
+    }
   }
 
   #verify(offered: OfferedChunkMap): SignedChunkMap | undefined {
@@ -139,6 +151,7 @@ export class MapSearch {
     this.#fallback = 'asked'
     try {
       const offered = await fallback.chunkMap(digest, { signal })
+      this.#unknown = offered === undefined
       const signed = offered === undefined ? undefined : this.#verify(offered)
       if (signed !== undefined) this.#finish(signed)
     } catch (error) {
@@ -156,7 +169,8 @@ export class MapSearch {
 
   #giveUpIfHopeless(): void {
     if (this.#done) return
-    const nobodyElse = this.#late || (this.#discoveryDone && this.#init.unanswered() === 0)
+    const searched = this.#discoveryDone || this.#unknown
+    const nobodyElse = this.#late || (searched && this.#init.unanswered() === 0)
     if (!nobodyElse || (this.#segments.size > 0 && !this.#overdue)) return
     void this.#askFallback()
     if (this.#fallback !== 'answered') return

@@ -11,8 +11,15 @@ const QUEUE_SECONDS = 1
 const CHOICE_SECONDS = 0.1
 /** Weight of a new measurement. */
 const SMOOTHING = 0.25
-/** A chunk is never late before this. */
-export const MIN_LATENESS_MS = 300
+/** In the endgame a chunk is never late before this, and not before the mean and half a deviation. */
+export const MIN_ENDGAME_LATENESS_MS = 300
+const ENDGAME_DEVIATIONS = 0.5
+/**
+ * While there is something else to ask for, a chunk is late when hardly any other took so long: every chunk asked for
+ * twice is paid for twice. Four deviations, as TCP waits before it sends again (RFC 6298).
+ */
+export const MIN_LATENESS_MS = 1_000
+const DEVIATIONS = 4
 
 /**
  * How fast one peer answers: from it follow how many chunks to ask it for at once and when a chunk is late. Pure:
@@ -57,8 +64,9 @@ export class PeerPace {
   }
 
   /** After how long a chunk that was asked for counts as late; undefined before the first answer. */
-  latenessMs(): number | undefined {
+  latenessMs(endgame: boolean): number | undefined {
     if (this.#samples === 0) return undefined
-    return Math.max(MIN_LATENESS_MS, this.#meanMs + this.#deviationMs / 2)
+    if (endgame) return Math.max(MIN_ENDGAME_LATENESS_MS, this.#meanMs + ENDGAME_DEVIATIONS * this.#deviationMs)
+    return Math.max(MIN_LATENESS_MS, this.#meanMs + DEVIATIONS * this.#deviationMs)
   }
 }

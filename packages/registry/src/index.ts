@@ -1,0 +1,16 @@
+/**
+ * The central registry: the OCI distribution API over a content store, with what agents ask of it besides.
+ *
+ * @example
+ * ```ts
+ * const registry = createRegistry({ store, directory, listen, anonymous: 'pull', adminPassword, seeder, ...rest })
+ * await registry.start()
+ * // docker push <registry.address>/team/app:1
+ * await registry.stop()
+ * ```
+ */
+export { ADMIN_USER, type Anonymous } from './access.ts'
+export { MetadataOpenError } from './level-metadata.ts'
+export { BLOB_SIZE_HEADER, CHUNK_MAP_MEDIA_TYPE, type MeshAddress } from './mesh-routes.ts'
+export { createRegistry, type Registry, type RegistryInit } from './registry.ts'
+export type { Seeder } from './seeder.ts'

@@ -1,0 +1,181 @@
+import type { ContentStore } from '@shoal/content'
+import {
+  type Descriptor,
+  type Digest,
+  digestAlgorithm,
+  digestOf,
+  isTag,
+  type Manifest,
+  manifestReferences,
+  OciError,
+  parseDigest,
+  parseManifest
+} from '@shoal/oci'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { ContentSender } from './content-sender.ts'
+import type { ManifestRecord, Metadata } from './metadata.ts'
+import { queryValues, readBody } from './request.ts'
+import type { Seeder } from './seeder.ts'
+import { manifestUnknown, repositoryUnknown } from './unknown.ts'
+
+/** Longest manifest, bytes (OCI distribution, "Pushing Manifests": at least this much has to be accepted). */
+export const MANIFEST_MAX_BYTES = 4 * 1024 * 1024
+/** Tags that one push may set. */
+export const MANIFEST_TAGS_MAX = 100
+
+/** What the manifest routes need. */
+export interface ManifestHandlersInit {
+  readonly store: Pick<ContentStore, 'ingest' | 'stat'>
+  readonly metadata: Metadata
+  readonly sender: ContentSender
+  readonly seeder: Seeder
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+}
+
+/** Serves, takes in and removes manifests. They are kept byte for byte as they came. */
+export class ManifestHandlers {
+  readonly #init: ManifestHandlersInit
+
+  constructor(init: ManifestHandlersInit) {
+    this.#init = init
+  }
+
+  /**
+   * GET and HEAD, by tag or by digest.
+   *
+   * @throws OciError `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`, `DIGEST_INVALID`
+   */
+  async send(request: FastifyRequest, reply: FastifyReply, name: string, reference: string): Promise<void> {
+    const { metadata, sender } = this.#init
+    const manifest = await this.#find(name, reference)
+    if (manifest !== undefined) {
+      const { digest, mediaType } = manifest
+      if (await sender.send(request, reply, { digest, mediaType, ranges: false })) return
+    }
+    throw (await metadata.hasRepository(name)) ? manifestUnknown(name, reference) : repositoryUnknown(name)
+  }
+
+  /**
+   * Take in a manifest under a tag, or under its digest with any number of `?tag=`.
+   *
+   * @throws OciError `MANIFEST_INVALID`, `MANIFEST_BLOB_UNKNOWN`, `DIGEST_INVALID`, and `SIZE_INVALID` with status 413
+   */
+  async put(request: FastifyRequest, reply: FastifyReply, name: string, reference: string): Promise<void> {
+    const { metadata, now, seeder } = this.#init
+    const { expected, tags } = asked(request, reference)
+    const bytes = await readBody(request, MANIFEST_MAX_BYTES)
+    const digest = digestOf(bytes, expected === undefined ? 'sha256' : digestAlgorithm(expected))
+    if (expected !== undefined && digest !== expected) {
+      throw new OciError('DIGEST_INVALID', `the manifest has the digest ${digest}, not ${expected}`)
+    }
+    const manifest = parseManifest(bytes, request.headers['content-type'])
+    await this.#checkReferences(name, manifest)
+    await this.#store(digest, bytes)
+    const { mediaType, subject } = manifest
+    const size = bytes.length
+    await metadata.putManifest(
+      name,
+      { digest, mediaType, size, pushedAt: now(), ...(subject === undefined ? {} : { subject: subject.digest }) },
+      { tags, ...(subject === undefined ? {} : { referrer: referrerOf(manifest, digest, size) }) }
+    )
+    seeder.announce(digest)
+    if (subject !== undefined) reply.header('oci-subject', subject.digest)
+    if (expected !== undefined && tags.length > 0) reply.header('oci-tag', tags)
+    await reply
+      .code(201)
+      .header('location', `/v2/${name}/manifests/${digest}`)
+      .header('docker-content-digest', digest)
+      .send()
+  }
+
+  /**
+   * Remove a tag, or a manifest with all its tags.
+   *
+   * @throws OciError `MANIFEST_UNKNOWN`, `DIGEST_INVALID`
+   */
+  async delete(reply: FastifyReply, name: string, reference: string): Promise<void> {
+    const { metadata } = this.#init
+    const isRemoved = reference.includes(':')
+      ? await metadata.deleteManifest(name, parseDigest(reference))
+      : await metadata.deleteTag(name, reference)
+    if (!isRemoved) throw manifestUnknown(name, reference)
+    await reply.code(202).send()
+  }
+
+  async #find(name: string, reference: string): Promise<ManifestRecord | undefined> {
+    const { metadata } = this.#init
+    const digest = reference.includes(':') ? parseDigest(reference) : await metadata.tag(name, reference)
+    return digest === undefined ? undefined : await metadata.manifest(name, digest)
+  }
+
+  /**
+   * An image has to be complete. An index need not be: it may list platforms that nobody wants here.
+   *
+   * @throws OciError `MANIFEST_BLOB_UNKNOWN`, `MANIFEST_INVALID`
+   */
+  async #checkReferences(name: string, manifest: Manifest): Promise<void> {
+    if (manifest.kind === 'index') return
+    const { metadata, store } = this.#init
+    for (const descriptor of manifestReferences(manifest)) {
+      const { digest, size } = descriptor
+      const blob = (await metadata.hasBlob(name, digest)) ? await store.stat(digest) : undefined
+      if (blob === undefined && !isElsewhere(descriptor)) {
+        const detail = { digest }
+        throw new OciError('MANIFEST_BLOB_UNKNOWN', `${name} has no blob ${digest}: push it first`, { detail })
+      }
+      if (blob !== undefined && blob.size !== size) {
+        throw new OciError('MANIFEST_INVALID', `the blob ${digest} has ${blob.size} bytes, not ${size}`)
+      }
+    }
+  }
+
+  async #store(digest: Digest, bytes: Uint8Array): Promise<void> {
+    const { store } = this.#init
+    if ((await store.stat(digest)) !== undefined) return
+    const ingest = await store.ingest({ size: bytes.length, algorithm: digestAlgorithm(digest) })
+    try {
+      await ingest.append(once(bytes))
+      await ingest.finish(digest)
+    } finally {
+      await ingest.abort()
+    }
+  }
+}
+
+/** Under which names a manifest is to be stored. */
+function asked(request: FastifyRequest, reference: string): { expected?: Digest; tags: string[] } {
+  const isByDigest = reference.includes(':')
+  const tags = isByDigest ? queryValues(request, 'tag') : [reference]
+  if (tags.length > MANIFEST_TAGS_MAX) {
+    throw new OciError('UNSUPPORTED', `a push may set ${MANIFEST_TAGS_MAX} tags, not ${tags.length}`, { status: 414 })
+  }
+  const wrong = tags.find((tag) => !isTag(tag))
+  if (wrong !== undefined) {
+    throw new OciError('MANIFEST_INVALID', `"${wrong.slice(0, 150)}" is not a tag: 1 to 128 of A-Z a-z 0-9 _ . -`)
+  }
+  return { ...(isByDigest ? { expected: parseDigest(reference) } : {}), tags }
+}
+
+/** Whether a layer is one that registries do not have to keep (OCI image, "Non-Distributable Layers"). */
+function isElsewhere({ mediaType, urls }: Descriptor): boolean {
+  return (urls?.length ?? 0) > 0 || /\.(?:nondistributable|foreign)\./.test(mediaType)
+}
+
+/** How a manifest is listed among the referrers of its subject (OCI distribution, "Listing Referrers"). */
+function referrerOf(manifest: Manifest, digest: Digest, size: number): Descriptor {
+  const { annotations, mediaType } = manifest
+  const config = manifest.kind === 'image' ? manifest.config.mediaType : undefined
+  const artifactType = manifest.artifactType ?? config
+  return {
+    mediaType,
+    digest,
+    size,
+    ...(artifactType === undefined ? {} : { artifactType }),
+    ...(annotations === undefined ? {} : { annotations })
+  }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
+  yield bytes
+}

@@ -1,0 +1,195 @@
+import { join } from 'node:path'
+import type { ContentStore } from '@shoal/content'
+import type { Logger, TransferMetrics } from '@shoal/swarm'
+import type { FastifyInstance } from 'fastify'
+import type { Registry as MetricsRegistry } from 'prom-client'
+import { Access, type Anonymous } from './access.ts'
+import { BlobHandlers } from './blob-handlers.ts'
+import { ContentSender } from './content-sender.ts'
+import { addDistributionRoutes } from './distribution-routes.ts'
+import { LevelMetadata } from './level-metadata.ts'
+import { ManifestHandlers } from './manifest-handlers.ts'
+import { addMeshRoutes, type MeshAddress } from './mesh-routes.ts'
+import type { Metadata } from './metadata.ts'
+import { createRegistryMetrics, type RegistryMetrics } from './metrics.ts'
+import { ReferrerHandlers } from './referrer-handlers.ts'
+import type { Seeder } from './seeder.ts'
+import { createServer } from './server.ts'
+import { TagHandlers } from './tag-handlers.ts'
+import { TokenIssuer } from './token.ts'
+import { addTokenRoutes } from './token-routes.ts'
+import { UploadHandlers } from './upload-handlers.ts'
+import { Uploads } from './uploads.ts'
+
+/** How often uploads are looked at that nobody goes on with. */
+export const UPLOAD_SWEEP_MS = 60_000
+/** How long requests under way may take when the registry stops. */
+export const DRAIN_MS = 10_000
+/** How often connections are looked at that became idle meanwhile. */
+const IDLE_SWEEP_MS = 100
+
+/** What a registry is made with. */
+export interface RegistryInit {
+  readonly store: ContentStore
+  /** The metadata database is made under it. */
+  readonly directory: string
+  /** Port 0 takes any that is free. */
+  readonly listen: { readonly host: string; readonly port: number }
+  /** What a caller without credentials may do. */
+  readonly anonymous: Anonymous
+  readonly adminPassword: string
+  /**
+   * `host:port` by which clients know this registry. A pull that names another one (`?ns=`) is refused; when empty,
+   * the name does not matter. @default []
+   */
+  readonly names?: readonly string[]
+  readonly seeder: Seeder
+  readonly mesh: () => MeshAddress
+  readonly logger: Logger
+  readonly metrics: MetricsRegistry
+  readonly transfer: TransferMetrics
+  /** Milliseconds since 1970. @default Date.now */
+  readonly now?: () => number
+}
+
+/** The registry as its owner sees it. `start` and `stop` may be called in any order and more than once. */
+export interface Registry {
+  /** @throws MetadataOpenError, or the error of the operating system when it cannot listen. */
+  start(): Promise<void>
+  /** Answers what is under way, for a few seconds at most, and closes. */
+  stop(): Promise<void>
+  /** Where it listens; what was asked for while it does not. */
+  readonly address: { readonly host: string; readonly port: number }
+  status(): Promise<{ repositories: number; uploads: number }>
+  ready(): boolean
+}
+
+/** Make a registry. It does nothing before it is started. */
+export function createRegistry(init: RegistryInit): Registry {
+  return new RegistryServer(init)
+}
+
+/** What exists while the registry runs. */
+interface Running {
+  readonly app: FastifyInstance
+  readonly metadata: Metadata
+  readonly sweep: NodeJS.Timeout
+}
+
+class RegistryServer implements Registry {
+  readonly #init: RegistryInit
+  readonly #now: () => number
+  readonly #uploads: Uploads
+  readonly #metrics: RegistryMetrics
+  #running: Running | undefined
+  #stopping = false
+  /** Starts and stops take place one after the other. */
+  #last: Promise<void> = Promise.resolve()
+
+  constructor(init: RegistryInit) {
+    this.#init = init
+    this.#now = init.now ?? Date.now
+    this.#uploads = new Uploads({ store: init.store, now: this.#now })
+    this.#metrics = createRegistryMetrics(init.metrics, () => this.#uploads.count)
+  }
+
+  get address(): { host: string; port: number } {
+    const bound = this.#running?.app.server.address()
+    if (typeof bound === 'object' && bound !== null) return { host: bound.address, port: bound.port }
+    const { host, port } = this.#init.listen
+    return { host, port }
+  }
+
+  ready(): boolean {
+    return this.#running !== undefined && !this.#stopping
+  }
+
+  async status(): Promise<{ repositories: number; uploads: number }> {
+    const repositories = (await this.#running?.metadata.countRepositories()) ?? 0
+    return { repositories, uploads: this.#uploads.count }
+  }
+
+  async start(): Promise<void> {
+    await this.#next(async () => {
+      this.#running ??= await this.#open()
+    })
+  }
+
+  async stop(): Promise<void> {
+    await this.#next(async () => {
+      const running = this.#running
+      if (running === undefined) return
+      this.#stopping = true
+      try {
+        await this.#close(running)
+      } finally {
+        this.#running = undefined
+        this.#stopping = false
+      }
+    })
+  }
+
+  async #next(step: () => Promise<void>): Promise<void> {
+    const result = this.#last.then(step)
+    this.#last = result.catch(() => undefined)
+    await result
+  }
+
+  async #open(): Promise<Running> {
+    const { directory, listen, logger } = this.#init
+    const metadata = await LevelMetadata.open(join(directory, 'metadata'))
+    const app = createServer({ logger, metrics: this.#metrics })
+    try {
+      this.#addRoutes(app, metadata)
+      await app.listen({ ...listen })
+    } catch (error) {
+      await app.close()
+      await metadata.close()
+      throw error
+    }
+    const sweep = setInterval(() => void this.#sweep(), UPLOAD_SWEEP_MS).unref()
+    return { app, metadata, sweep }
+  }
+
+  #addRoutes(app: FastifyInstance, metadata: Metadata): void {
+    const { adminPassword, anonymous, logger, mesh, names = [], seeder, store, transfer } = this.#init
+    const now = this.#now
+    const tokens = new TokenIssuer(now)
+    const access = new Access({ anonymous, adminPassword, tokens })
+    const sender = new ContentSender({ store, transfer, logger })
+    addDistributionRoutes(app, {
+      access,
+      names: new Set(names),
+      manifests: new ManifestHandlers({ store, metadata, sender, seeder, now }),
+      blobs: new BlobHandlers({ metadata, sender }),
+      uploads: new UploadHandlers({ store, metadata, uploads: this.#uploads, seeder }),
+      tags: new TagHandlers(metadata),
+      referrers: new ReferrerHandlers(metadata)
+    })
+    addTokenRoutes(app, { access, tokens, now })
+    addMeshRoutes(app, { store, access, mesh })
+  }
+
+  async #close({ app, metadata, sweep }: Running): Promise<void> {
+    clearInterval(sweep)
+    // A connection that was busy when the server closed stays open for the next request, which does not come.
+    const idle = setInterval(() => app.server.closeIdleConnections(), IDLE_SWEEP_MS)
+    const cut = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS)
+    try {
+      await app.close()
+    } finally {
+      clearInterval(idle)
+      clearTimeout(cut)
+      await this.#uploads.close()
+      await metadata.close()
+    }
+  }
+
+  async #sweep(): Promise<void> {
+    try {
+      await this.#uploads.expire()
+    } catch (err) {
+      this.#init.logger.warn({ err }, 'an upload that nobody goes on with could not be dropped')
+    }
+  }
+}

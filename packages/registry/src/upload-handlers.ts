@@ -1,0 +1,161 @@
+import type { ContentStore } from '@shoal/content'
+import { type Digest, digestAlgorithm, isRepositoryName, OciError, parseDigest } from '@shoal/oci'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Metadata } from './metadata.ts'
+import { contentLength, queryValue, requestBody } from './request.ts'
+import type { Seeder } from './seeder.ts'
+import type { Upload, UploadTurn } from './upload.ts'
+import { checkLength, checkStart, exactly, parseUploadRange } from './upload-range.ts'
+import type { Uploads } from './uploads.ts'
+
+/** What the upload routes need. */
+export interface UploadHandlersInit {
+  readonly store: Pick<ContentStore, 'stat'>
+  readonly metadata: Pick<Metadata, 'hasBlob' | 'linkBlob'>
+  readonly uploads: Uploads
+  readonly seeder: Seeder
+}
+
+/** Takes in blobs: in one request, in two, in chunks, or from another repository (OCI distribution, "Push"). */
+export class UploadHandlers {
+  readonly #init: UploadHandlersInit
+
+  constructor(init: UploadHandlersInit) {
+    this.#init = init
+  }
+
+  /**
+   * POST: begin an upload. `?mount=&from=` takes the blob from another repository, `?digest=` from this request.
+   *
+   * @throws OciError `DIGEST_INVALID`, `SIZE_INVALID`, `TOOMANYREQUESTS`
+   */
+  async begin(request: FastifyRequest, reply: FastifyReply, name: string): Promise<void> {
+    const mount = queryValue(request, 'mount')
+    if (mount !== undefined && (await this.#mount(name, parseDigest(mount), queryValue(request, 'from')))) {
+      return await sendCreated(reply, name, parseDigest(mount))
+    }
+    const digest = queryValue(request, 'digest')
+    if (digest !== undefined) return await this.#receiveWhole(request, reply, name, parseDigest(digest))
+    const algorithm = queryValue(request, 'digest-algorithm')
+    if (algorithm !== undefined && algorithm !== 'sha256' && algorithm !== 'sha512') {
+      throw new OciError('DIGEST_INVALID', 'the digest algorithms known here are sha256 and sha512')
+    }
+    await sendProgress(reply.code(202), await this.#init.uploads.begin(name, algorithm))
+  }
+
+  /** GET: how much has come. */
+  async status(reply: FastifyReply, name: string, id: string): Promise<void> {
+    await sendProgress(reply.code(204), this.#init.uploads.find(name, id))
+  }
+
+  /**
+   * PATCH: take in the next chunk, or all that comes where there is no `Content-Range`.
+   *
+   * @throws OciError `BLOB_UPLOAD_UNKNOWN`, `BLOB_UPLOAD_INVALID` with status 416 for a chunk out of order, `SIZE_INVALID`
+   */
+  async append(request: FastifyRequest, reply: FastifyReply, name: string, id: string): Promise<void> {
+    const upload = this.#init.uploads.find(name, id)
+    await upload.turn(async (turn) => await receive(request, reply, upload, turn, undefined))
+    await sendProgress(reply.code(202), upload)
+  }
+
+  /**
+   * PUT: take in the last chunk, where there is one, and make the blob whole.
+   *
+   * @throws OciError as `append`, and `DIGEST_INVALID`
+   */
+  async finish(request: FastifyRequest, reply: FastifyReply, name: string, id: string): Promise<void> {
+    const upload = this.#init.uploads.find(name, id)
+    const text = queryValue(request, 'digest')
+    if (text === undefined) throw new OciError('DIGEST_INVALID', 'the blob is finished with ?digest=<its digest>')
+    const digest = parseDigest(text)
+    await upload.turn(async (turn) => {
+      // With nothing here yet, what comes now is all of the blob.
+      const blobSize = turn.received === 0 ? contentLength(request) : undefined
+      await receive(request, reply, upload, turn, blobSize)
+      await this.#makeWhole(name, turn, digest)
+    })
+    await sendCreated(reply, name, digest)
+  }
+
+  /** DELETE: drop an upload. */
+  async cancel(reply: FastifyReply, name: string, id: string): Promise<void> {
+    await this.#init.uploads.find(name, id).abort()
+    await reply.code(204).send()
+  }
+
+  async #mount(name: string, digest: Digest, from: string | undefined): Promise<boolean> {
+    const { metadata, store } = this.#init
+    if (from === undefined || !isRepositoryName(from)) return false
+    if (!(await metadata.hasBlob(from, digest)) || (await store.stat(digest)) === undefined) return false
+    await metadata.linkBlob(name, digest)
+    return true
+  }
+
+  async #receiveWhole(request: FastifyRequest, reply: FastifyReply, name: string, digest: Digest): Promise<void> {
+    const upload = await this.#init.uploads.begin(name, digestAlgorithm(digest))
+    try {
+      await upload.turn(async (turn) => {
+        await turn.append(requestBody(request), contentLength(request))
+        await this.#makeWhole(name, turn, digest)
+      })
+    } finally {
+      // The client never learns its name, so that it cannot go on with it.
+      await upload.abort()
+    }
+    await sendCreated(reply, name, digest)
+  }
+
+  /** The blob is durable before the repository has it, and both before anybody is told. */
+  async #makeWhole(name: string, turn: UploadTurn, digest: Digest): Promise<void> {
+    const { metadata, seeder, store } = this.#init
+    const isNew = (await store.stat(digest)) === undefined
+    await turn.finish(digest)
+    await metadata.linkBlob(name, digest)
+    if (isNew) seeder.announce(digest)
+  }
+}
+
+/** Take in a request's body, which has to begin where the upload stands. */
+async function receive(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  upload: Upload,
+  turn: UploadTurn,
+  blobSize: number | undefined
+): Promise<void> {
+  const length = contentLength(request)
+  const range = parseUploadRange(request.headers['content-range'])
+  if (range !== undefined) {
+    // A client that is out of step reads in the answer where it has to go on.
+    progressHeaders(reply, upload)
+    checkStart(range, turn.received)
+    checkLength(range, length)
+  }
+  if (length === 0) return
+  const body = requestBody(request)
+  await turn.append(range === undefined ? body : exactly(body, range.end - range.start), blobSize)
+}
+
+function progressHeaders(reply: FastifyReply, upload: Upload): FastifyReply {
+  return (
+    reply
+      .header('location', `/v2/${upload.repository}/blobs/uploads/${upload.id}`)
+      .header('docker-upload-uuid', upload.id)
+      // The last byte, inclusive. There is no way to write that there is none; clients take 0-0 for it.
+      .header('range', `0-${Math.max(0, upload.received - 1)}`)
+  )
+}
+
+async function sendProgress(reply: FastifyReply, upload: Upload): Promise<void> {
+  await progressHeaders(reply, upload).send()
+}
+
+async function sendCreated(reply: FastifyReply, name: string, digest: Digest): Promise<void> {
+  await reply
+    .code(201)
+    .removeHeader('range')
+    .header('location', `/v2/${name}/blobs/${digest}`)
+    .header('docker-content-digest', digest)
+    .send()
+}

@@ -1,0 +1,151 @@
+import { type BlobInfo, type ContentStore, type Ingest, StoreClosedError, StoreFullError } from '@shoal/content'
+import { type Digest, type DigestAlgorithm, OciError } from '@shoal/oci'
+
+/** What an upload needs of its surroundings. */
+export interface UploadInit {
+  readonly id: string
+  readonly repository: string
+  readonly store: Pick<ContentStore, 'ingest'>
+  /** The algorithm of the digest that will be given in the end, as far as known. */
+  readonly algorithm: DigestAlgorithm | undefined
+  /** Milliseconds, of any clock. */
+  readonly now: () => number
+  /** Called once, when the upload takes nothing more. */
+  readonly onOver: (upload: Upload) => void
+}
+
+/** The part of an upload that one request may use, while it is that request's turn. */
+export interface UploadTurn {
+  /** Bytes taken in so far. */
+  readonly received: number
+  /**
+   * Take in all of `body`. What came before it broke is kept.
+   *
+   * @param blobSize the size of the whole blob in bytes, where the request tells it
+   */
+  append(body: AsyncIterable<Uint8Array>, blobSize?: number): Promise<void>
+  /** Make the blob durable under its digest. The upload is over afterwards, also when this fails. */
+  finish(digest: Digest): Promise<BlobInfo>
+}
+
+/**
+ * A blob on its way in over several requests (OCI distribution, "Pushing a blob in chunks"). Nothing is opened before
+ * the first bytes come, so that an upload that waits costs no file.
+ *
+ * One request has its turn at a time. A newer one takes over: the client whose connection broke comes back before
+ * the broken connection is noticed here.
+ */
+export class Upload {
+  readonly id: string
+  readonly repository: string
+  readonly #init: UploadInit
+  #ingest: Ingest | undefined
+  /** Ends the request that has its turn. */
+  #takeOver = new AbortController()
+  #last: Promise<unknown> = Promise.resolve()
+  #waiting = 0
+  #over = false
+  #usedAt: number
+
+  constructor(init: UploadInit) {
+    this.#init = init
+    this.id = init.id
+    this.repository = init.repository
+    this.#usedAt = init.now()
+  }
+
+  /** Bytes taken in so far. */
+  get received(): number {
+    return this.#ingest?.received ?? 0
+  }
+
+  /** Milliseconds since a request last used this; 0 while one does. */
+  get idle(): number {
+    return this.#waiting > 0 ? 0 : this.#init.now() - this.#usedAt
+  }
+
+  /**
+   * Wait for this request's turn and use it. A request that still sends loses its own.
+   *
+   * @throws OciError `BLOB_UPLOAD_UNKNOWN` when the upload is over, and what `use` throws
+   */
+  async turn<T>(use: (turn: UploadTurn) => Promise<T>): Promise<T> {
+    this.#takeOver.abort(
+      new OciError('BLOB_UPLOAD_INVALID', 'a newer request goes on with this upload', { status: 409 })
+    )
+    const takeOver = new AbortController()
+    this.#takeOver = takeOver
+    const before = this.#last
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#last = promise
+    this.#waiting++
+    try {
+      await before
+      this.#assertOpen()
+      return await use(this.#turnOf(takeOver.signal))
+    } finally {
+      this.#waiting--
+      this.#usedAt = this.#init.now()
+      resolve()
+    }
+  }
+
+  /** Drop what was taken in. May be called at any time and more than once. */
+  async abort(): Promise<void> {
+    this.#end()
+    this.#takeOver.abort(new OciError('BLOB_UPLOAD_UNKNOWN', 'this upload was cancelled'))
+    await this.#ingest?.abort()
+  }
+
+  #turnOf(signal: AbortSignal): UploadTurn {
+    const received = (): number => this.received
+    return {
+      get received() {
+        return received()
+      },
+      append: async (body, blobSize) => {
+        signal.throwIfAborted()
+        const ingest = await this.#opened(blobSize)
+        try {
+          await ingest.append(body, { signal })
+        } catch (error) {
+          // What came could not be kept, so that there is nothing to go on with.
+          if (error instanceof StoreFullError || error instanceof StoreClosedError) this.#end()
+          throw error
+        }
+      },
+      finish: async (digest) => {
+        signal.throwIfAborted()
+        const ingest = await this.#opened(0)
+        this.#end()
+        return await ingest.finish(digest)
+      }
+    }
+  }
+
+  async #opened(size: number | undefined): Promise<Ingest> {
+    if (this.#ingest !== undefined) return this.#ingest
+    const { algorithm, store } = this.#init
+    const ingest = await store.ingest({
+      ...(size === undefined ? {} : { size }),
+      ...(algorithm === undefined ? {} : { algorithm })
+    })
+    this.#ingest = ingest
+    if (this.#over) {
+      await ingest.abort()
+      this.#assertOpen()
+    }
+    return ingest
+  }
+
+  #assertOpen(): void {
+    if (!this.#over) return
+    throw new OciError('BLOB_UPLOAD_UNKNOWN', `the upload ${this.id} is over: start a new one`)
+  }
+
+  #end(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#init.onOver(this)
+  }
+}

@@ -1,0 +1,122 @@
+import { run } from './process.ts'
+import type { RunWorkspace } from './run-workspace.ts'
+
+/**
+ * The bridge lives in a namespace of its own, so these addresses meet nothing of the host and need not be free there;
+ * any number of networks stand side by side.
+ */
+const IPV4_PREFIX = '10.77.0'
+const IPV6_PREFIX = 'fd77::'
+const FIRST_HOST_NUMBER = 2
+const LAST_HOST_NUMBER = 254
+const BRIDGE = 'br0'
+const INTERFACE = 'eth0'
+/** Depth of a shaped link: what a burst may send at once, and how long a full queue takes to drain. */
+const SHAPE_BURST = '256k'
+const SHAPE_LATENCY = '50ms'
+
+/** The rates a link is held to, in Mbit/s; a direction without a rate is not shaped. */
+export interface LinkShape {
+  readonly egressMbit?: number
+  readonly ingressMbit?: number
+}
+
+/** Bytes over a node's link since it was made, as the kernel counts them: headers, acknowledgements and all. */
+export interface LinkBytes {
+  readonly sent: number
+  readonly received: number
+}
+
+/** A network namespace with one interface on the bridge. */
+export interface NetworkNode {
+  readonly name: string
+  readonly namespace: string
+  readonly ipv4: string
+  readonly ipv6: string
+  /** Holds the link to these rates, in place of any rates before. */
+  shape(shape: LinkShape): Promise<void>
+  linkBytes(): Promise<LinkBytes>
+}
+
+/** A bridge with a namespace for every node. Removed with the workspace that it was made in. */
+export class Network {
+  readonly #prefix: string
+  readonly #hub: string
+  #nextHostNumber = FIRST_HOST_NUMBER
+
+  static async create(workspace: RunWorkspace, name = 'net'): Promise<Network> {
+    const network = new Network(`${workspace.prefix}-${name}`)
+    await network.#createHub()
+    return network
+  }
+
+  private constructor(prefix: string) {
+    this.#prefix = prefix
+    this.#hub = `${prefix}-hub`
+  }
+
+  /** Adds a namespace. @throws Error when the name is taken or the network is full */
+  async addNode(name: string): Promise<NetworkNode> {
+    const number = this.#nextHostNumber++
+    if (number > LAST_HOST_NUMBER) throw new Error('the network is full')
+    const namespace = `${this.#prefix}-${name}`
+    const port = `port${number}`
+    const ipv4 = `${IPV4_PREFIX}.${number}`
+    const ipv6 = `${IPV6_PREFIX}${number.toString(16)}`
+    await run(['ip', 'netns', 'add', namespace])
+    const inHub = ['ip', '-n', this.#hub]
+    await run([...inHub, 'link', 'add', port, 'type', 'veth', 'peer', 'name', INTERFACE, 'netns', namespace])
+    await run([...inHub, 'link', 'set', port, 'master', BRIDGE, 'up'])
+    const inNode = ['ip', '-n', namespace]
+    await run([...inNode, 'link', 'set', 'lo', 'up'])
+    await run([...inNode, 'address', 'add', `${ipv4}/24`, 'dev', INTERFACE])
+    await run([...inNode, 'address', 'add', `${ipv6}/64`, 'dev', INTERFACE, 'nodad'])
+    await run([...inNode, 'link', 'set', INTERFACE, 'up'])
+    return {
+      name,
+      namespace,
+      ipv4,
+      ipv6,
+      // A queue shapes what leaves an interface, so what the node receives is shaped where it leaves the bridge.
+      shape: async (shape) => {
+        await shapeEgress(namespace, INTERFACE, shape.egressMbit)
+        await shapeEgress(this.#hub, port, shape.ingressMbit)
+      },
+      linkBytes: () => linkBytes(namespace)
+    }
+  }
+
+  async #createHub(): Promise<void> {
+    await run(['ip', 'netns', 'add', this.#hub])
+    await run(['ip', '-n', this.#hub, 'link', 'add', BRIDGE, 'type', 'bridge'])
+    await run(['ip', '-n', this.#hub, 'link', 'set', BRIDGE, 'up'])
+  }
+}
+
+async function shapeEgress(namespace: string, device: string, mbit: number | undefined): Promise<void> {
+  const qdisc = ['tc', '-n', namespace, 'qdisc']
+  const current = await run([...qdisc, 'show', 'dev', device])
+  if (mbit !== undefined) {
+    const rate = ['rate', `${mbit}mbit`, 'burst', SHAPE_BURST, 'latency', SHAPE_LATENCY]
+    await run([...qdisc, 'replace', 'dev', device, 'root', 'tbf', ...rate])
+  } else if (current.includes('tbf')) {
+    await run([...qdisc, 'delete', 'dev', device, 'root'])
+  }
+}
+
+async function linkBytes(namespace: string): Promise<LinkBytes> {
+  const text = await run(['ip', '-n', namespace, '-s', '-j', 'link', 'show', 'dev', INTERFACE])
+  const parsed: unknown = JSON.parse(text)
+  const link: unknown = Array.isArray(parsed) ? parsed[0] : undefined
+  return { sent: counter(link, 'tx'), received: counter(link, 'rx') }
+}
+
+function counter(link: unknown, direction: 'rx' | 'tx'): number {
+  const bytes = property(property(property(link, 'stats64'), direction), 'bytes')
+  if (typeof bytes !== 'number') throw new Error(`ip printed no ${direction} byte counter`)
+  return bytes
+}
+
+function property(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
+}
