@@ -29,8 +29,8 @@ export function errorCode(error: unknown): string | undefined {
 }
 
 /**
- * One line for an error of any kind: its message, then the messages of its causes that say something new.
- * Never a stack trace, never a line break.
+ * One line for an error of any kind: its message, then the messages of its causes that say something new. The message
+ * of a {@link CommandError} says all there is to say. Never a stack trace, never a line break.
  */
 export function describeError(error: unknown): string {
   const parts: string[] = []
@@ -38,7 +38,7 @@ export function describeError(error: unknown): string {
   for (let depth = 0; depth < 4 && current !== undefined && current !== null; depth++) {
     const text = messageOf(current)
     if (text !== '' && !parts.some((part) => part.includes(text))) parts.push(text)
-    current = current instanceof Error ? current.cause : undefined
+    current = current instanceof Error && !(current instanceof CommandError) ? current.cause : undefined
   }
   return parts.join(': ').replaceAll(/\s+/g, ' ')
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { loadAdminPassword } from '../src/compose/secrets.ts'
 import { withTeardown } from '../src/compose/teardown.ts'
-import { describeError } from '../src/errors.ts'
+import { CommandError, describeError } from '../src/errors.ts'
 import { COMMANDS } from '../src/main.ts'
 import { VERSION } from '../src/version.ts'
 import { deafUrl, runShoal } from './support.ts'
@@ -195,6 +195,7 @@ describe('putting parts together', () => {
       cause: new Error('port\nis taken', { cause: new Error('port\nis taken') })
     })
     assert.equal(describeError(error), 'cannot start: port is taken')
+    assert.equal(describeError(new CommandError('said', { cause: new Error('unsaid') })), 'said')
     assert.equal(describeError(new AggregateError([new Error('a'), new Error('b')])), 'a, b')
   })
 })

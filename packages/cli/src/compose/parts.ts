@@ -59,6 +59,9 @@ export async function openStore(init: StoreInit): Promise<ContentStore> {
   }
 }
 
+/** Codes of what the system says of an address; libp2p has them in its messages only. */
+const LISTEN_ERROR = /\b(?:EADDRINUSE|EADDRNOTAVAIL|EACCES|EAFNOSUPPORT|ENOTFOUND|EAI_AGAIN)\b/
+
 /** Runs the start of a listener; a port that is taken or forbidden gets an error that names its flag. */
 export async function listening<T>(
   flag: string,
@@ -68,19 +71,11 @@ export async function listening<T>(
   try {
     return await start()
   } catch (cause) {
-    const code = errorCode(cause)
     const where = formatAddress({ host: address.host ?? '', port: address.port })
-    if (code === 'EADDRINUSE') {
-      throw new CommandError(`${where} is taken; give another address with ${flag}, or stop what listens there`, {
-        cause
-      })
-    }
-    if (code === 'EACCES' || code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT' || code === 'ENOTFOUND') {
-      throw new CommandError(`cannot listen on ${where}: ${describeError(cause)}; give another address with ${flag}`, {
-        cause
-      })
-    }
-    throw cause
+    const code = LISTEN_ERROR.exec(`${errorCode(cause)} ${describeError(cause)}`)?.[0]
+    if (code === undefined) throw cause
+    const why = code === 'EADDRINUSE' ? 'it is taken' : code
+    throw new CommandError(`cannot listen on ${where}: ${why}; give another address with ${flag}`, { cause })
   }
 }
 
