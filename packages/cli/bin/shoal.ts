@@ -3,10 +3,16 @@ import { readFile } from 'node:fs/promises'
 import { main } from '../src/main.ts'
 import { listenForShutdown } from '../src/signals.ts'
 
-// A reader that has seen enough ("shoal status | head") is not an error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+// A terminal that closes ends its commands properly. Without one, SIGHUP stays as it is: "nohup" has it ignored.
+const names = process.stdout.isTTY ? (['SIGHUP', 'SIGINT', 'SIGTERM'] as const) : (['SIGINT', 'SIGTERM'] as const)
+const { signal } = listenForShutdown(process, (code) => process.exit(code), names)
 
-const { signal } = listenForShutdown(process, (code) => process.exit(code))
+// A reader that has seen enough ("shoal status | head") is not an error, nor is a terminal that is gone.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (!signal.aborted) process.exit(error.code === 'EPIPE' ? 0 : 1)
+})
+process.stderr.on('error', () => undefined)
+
 const code = await main(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,

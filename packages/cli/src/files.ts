@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
-import { CommandError, describeError } from './errors.ts'
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { CommandError, describeError, errorCode } from './errors.ts'
 
 /** Make the names in a directory durable: a rename is only safe from a power cut after this. */
 export async function syncDirectory(path: string): Promise<void> {
@@ -33,14 +33,43 @@ export async function writeFileAtomically(path: string, content: string | Uint8A
   await syncDirectory(directory)
 }
 
+/**
+ * Makes a folder and those above it that are missing; fine when it is there.
+ *
+ * Not the `recursive` of Node's mkdir, which never returns where the system lets nobody make folders, as in `/proc`.
+ *
+ * @param mode of the folders that are made
+ */
+export async function makeDirectories(path: string, mode = 0o777): Promise<void> {
+  const full = resolve(path)
+  try {
+    await mkdir(full, { mode })
+  } catch (error) {
+    const code = errorCode(error)
+    const parent = dirname(full)
+    if (code === 'ENOENT' && parent !== full && !(await isDirectory(parent))) {
+      await makeDirectories(parent, mode)
+      await makeDirectories(full, mode)
+    } else if (!(await isDirectory(full))) {
+      throw error
+    }
+  }
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory()
+  } catch {
+    return false
+  }
+}
+
 /** Makes a folder and those above it. @throws CommandError naming the flag that chose it */
 export async function makeDirectory(path: string, flag: string, mode?: number): Promise<void> {
   try {
-    await mkdir(path, { recursive: true, ...(mode === undefined ? {} : { mode }) })
+    await makeDirectories(path, mode)
   } catch (cause) {
-    throw new CommandError(
-      `cannot make the folder ${path}: ${describeError(cause)}; give one that can be written with ${flag}`,
-      { cause }
-    )
+    const way = `give one that can be written with ${flag}`
+    throw new CommandError(`cannot make the folder ${path}: ${describeError(cause)}; ${way}`, { cause })
   }
 }

@@ -1,5 +1,5 @@
 /** Signals that ask a process to end, with the exit code that shells know them by (128 + number). */
-export const SHUTDOWN_SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const
+export const SHUTDOWN_SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
 export type ShutdownSignalName = keyof typeof SHUTDOWN_SIGNALS
 
 /** Why work was stopped: somebody asked the process to end. */
@@ -21,20 +21,30 @@ export interface SignalSource {
   off(name: ShutdownSignalName, listener: () => void): unknown
 }
 
+/** Longest time that a process takes to end; less than the 30 s that Kubernetes gives it. */
+export const DRAIN_TIMEOUT_MS = 25_000
+
 /**
- * Turns the first SIGINT or SIGTERM into an aborted {@link AbortSignal}; a second one calls `exit` with 130 or 143.
+ * Turns the first of some signals into an aborted {@link AbortSignal}. A second one calls `exit` with its code, and so does
+ * the first one when the process has not ended after {@link DRAIN_TIMEOUT_MS}.
  *
  * @returns the signal, whose reason is a {@link ShutdownError}, and `release`, which stops listening
  */
 export function listenForShutdown(
   source: SignalSource,
-  exit: (code: number) => void
+  exit: (code: number) => void,
+  names: readonly ShutdownSignalName[]
 ): { signal: AbortSignal; release: () => void } {
   const controller = new AbortController()
-  const handlers = (['SIGINT', 'SIGTERM'] as const).map((name) => {
+  let timer: NodeJS.Timeout | undefined
+  const handlers = names.map((name) => {
     const handler = (): void => {
-      if (controller.signal.aborted) exit(SHUTDOWN_SIGNALS[name])
-      else controller.abort(new ShutdownError(name))
+      if (controller.signal.aborted) {
+        exit(SHUTDOWN_SIGNALS[name])
+        return
+      }
+      timer = setTimeout(() => exit(SHUTDOWN_SIGNALS[name]), DRAIN_TIMEOUT_MS).unref()
+      controller.abort(new ShutdownError(name))
     }
     source.on(name, handler)
     return { name, handler }
@@ -42,6 +52,7 @@ export function listenForShutdown(
   return {
     signal: controller.signal,
     release: () => {
+      clearTimeout(timer)
       for (const { name, handler } of handlers) source.off(name, handler)
     }
   }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test'
 import { loadAdminPassword } from '../src/compose/secrets.ts'
 import { withTeardown } from '../src/compose/teardown.ts'
 import { CommandError, describeError } from '../src/errors.ts'
+import { makeDirectories } from '../src/files.ts'
 import { COMMANDS } from '../src/main.ts'
 import { VERSION } from '../src/version.ts'
 import { deafUrl, runShoal } from './support.ts'
@@ -162,6 +163,23 @@ describe('commands on a folder', () => {
     assert.equal(restored.code, 0, restored.stderr)
     assert.deepEqual(await readdir(root), [])
     assert.match((await runShoal(['node', 'restore', ...node])).stdout, /^nothing to restore/)
+  })
+
+  it('folders are made with those above them, or the reason is told', async () => {
+    await makeDirectories(join(root, 'a', 'b', 'c'))
+    await makeDirectories(join(root, 'a', 'b', 'c'))
+    assert.deepEqual(await readdir(join(root, 'a', 'b')), ['c'])
+    await writeFile(join(root, 'file'), '')
+    await assert.rejects(makeDirectories(join(root, 'file')), { code: 'EEXIST' })
+    await assert.rejects(makeDirectories(join(root, 'file', 'below')), { code: 'ENOTDIR' })
+  })
+
+  it('a folder that cannot be made is an error that names the flag, where nobody can make one too', {
+    skip: process.platform !== 'linux'
+  }, async () => {
+    const { code, stderr } = await runShoal(['registry', '--data', '/proc/shoal'])
+    assert.equal(code, 1)
+    assert.match(stderr, /^shoal: cannot make the folder \/proc\/shoal: .*--data\n$/)
   })
 
   it('the administrator has a password of his own, which stays', async () => {

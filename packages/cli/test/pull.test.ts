@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test'
 import { type Descriptor, digestHex } from '@shoal/oci'
 import { addToIndex } from '../src/pull/layout-index.ts'
 import { choosePlatform, listPlatforms } from '../src/pull/platform-choice.ts'
+import { ShutdownError } from '../src/signals.ts'
 import { parsePlatform } from '../src/values/platform.ts'
 import { blob, deafUrl, FakeMirror, INDEX_TYPE, runShoal, tinyImage } from './support.ts'
 
@@ -173,11 +174,7 @@ describe('shoal pull', () => {
   })
 
   it('ends with the code of the signal that stopped it', async () => {
-    const { listenForShutdown } = await import('../src/signals.ts')
-    const { EventEmitter } = await import('node:events')
-    const source = new EventEmitter()
-    const { signal } = listenForShutdown(source, () => undefined)
-    source.emit('SIGINT')
+    const signal = AbortSignal.abort(new ShutdownError('SIGINT'))
     const result = await runShoal(['pull', REF, '--agent', agent, '--output', output], { signal })
     assert.equal(result.code, 130)
   })

@@ -2,16 +2,14 @@ import type { Writable } from 'node:stream'
 import type { ByteRange } from '@shoal/oci'
 import type { AbortOptions } from './abort.ts'
 import type { BlobSource } from './blob-source.ts'
-import { BufferPool } from './buffer-pool.ts'
+import { SendBuffers } from './send-buffers.ts'
 
 /** Bytes read and written at a time. Larger is not faster, and delays other requests more. */
 export const SEND_BUFFER_BYTES = 256 * 1024
 /** Buffers of one transfer: one is written while the next is read. */
 export const SEND_BUFFERS = 2
-/** Free buffers kept between transfers: 16 MiB at most. */
-const SEND_POOL_MAX_FREE = 64
 
-const pool = new BufferPool(SEND_BUFFER_BYTES, SEND_POOL_MAX_FREE)
+const pool = new SendBuffers(SEND_BUFFER_BYTES)
 
 /** What a transfer may be told. */
 export interface SendOptions extends AbortOptions {
@@ -31,7 +29,8 @@ export class SendInterruptedError extends Error {
 
 /**
  * Write `range` of a blob to `writable`, as fast as it takes the bytes and as they become available, and do not end
- * it. At most two buffers are in memory.
+ * it. At most two buffers are in memory, and of many slow
+ * receivers together not much more than 64 MiB.
  *
  * A buffer is used again once the write's callback was called. So `writable` has to be one that is done with the bytes
  * then, as sockets, files and HTTP messages are; a `PassThrough` is not.
@@ -76,11 +75,9 @@ class Receiver {
   readonly #writable: Writable
   readonly #options: SendOptions | undefined
   readonly #gone = new AbortController()
-  readonly #free: Buffer[] = []
   /** The buffer that is being filled. */
   #held: Buffer | undefined
-  #taken = 0
-  #writing = 0
+  readonly #writing = new Set<Buffer>()
   #wake: PromiseWithResolvers<void> | undefined
 
   constructor(writable: Writable, options: SendOptions | undefined) {
@@ -99,26 +96,23 @@ class Receiver {
   async buffer(): Promise<Buffer> {
     for (;;) {
       this.signal.throwIfAborted()
-      const free = this.#free.pop()
-      if (free !== undefined) return this.#keep(free)
-      if (this.#taken < SEND_BUFFERS) {
-        this.#taken++
-        return this.#keep(pool.take())
-      }
+      if (this.#writing.size < SEND_BUFFERS) return this.#keep(pool.take())
       await this.#change()
     }
   }
 
   write(buffer: Buffer, length: number): void {
     this.#held = undefined
-    this.#writing++
+    this.#writing.add(buffer)
     this.#writable.write(buffer.subarray(0, length), (error) => {
-      this.#writing--
+      if (!this.#writing.delete(buffer)) return
       if (error) {
+        pool.forget(buffer)
         this.#onError(error)
         return
       }
-      this.#free.push(buffer)
+      // Not kept for the next write: a receiver that is slow from here on should not hold more than it writes.
+      pool.give(buffer)
       this.#options?.onBytes?.(length)
       this.#wake?.resolve()
     })
@@ -126,7 +120,7 @@ class Receiver {
 
   /** Wait until everything was taken. */
   async drained(): Promise<void> {
-    while (this.#writing > 0) {
+    while (this.#writing.size > 0) {
       this.signal.throwIfAborted()
       await this.#change()
     }
@@ -137,8 +131,9 @@ class Receiver {
     this.#writable.off('close', this.#onClose)
     this.#writable.off('error', this.#onError)
     this.signal.removeEventListener('abort', this.#onAbort)
-    for (const buffer of this.#free) pool.give(buffer)
     if (this.#held !== undefined) pool.give(this.#held)
+    for (const buffer of this.#writing) pool.forget(buffer)
+    this.#writing.clear()
   }
 
   #keep(buffer: Buffer): Buffer {

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Access, Permission } from './access.ts'
 import type { BlobHandlers } from './blob-handlers.ts'
 import { challenges } from './challenge.ts'
+import { sendJson } from './json.ts'
 import type { ManifestHandlers } from './manifest-handlers.ts'
 import { checkNamespace } from './namespace.ts'
 import type { ReferrerHandlers } from './referrer-handlers.ts'
@@ -29,6 +30,8 @@ const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
 /** Adds `/v2/`: the OCI distribution API. Repository names have slashes, so that the framework cannot route it. */
 export function addDistributionRoutes(app: FastifyInstance, init: DistributionRoutesInit): void {
   const handler = async (request: FastifyRequest<{ Params: { '*'?: string } }>, reply: FastifyReply): Promise<void> => {
+    // Docker looks for it in answers of any status.
+    reply.header('docker-distribution-api-version', 'registry/2.0')
     const route = parseDistributionPath(`/v2/${request.params['*'] ?? ''}`)
     if (route === undefined) {
       throw new OciError('UNSUPPORTED', 'the distribution API has no such path', { status: 404 })
@@ -72,9 +75,7 @@ function handlersOf(route: DistributionRoute, init: DistributionRoutesInit): Han
   const { blobs, manifests, referrers, tags, uploads } = init
   switch (route.kind) {
     case 'base':
-      return readable(async (_, reply) => {
-        await reply.header('docker-distribution-api-version', 'registry/2.0').send({})
-      })
+      return readable(async (_, reply) => await sendJson(reply, 'application/json', {}))
     case 'manifest':
       return {
         ...readable(async (request, reply) => await manifests.send(request, reply, route.name, route.reference)),

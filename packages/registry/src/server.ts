@@ -6,7 +6,7 @@ import type { RegistryMetrics } from './metrics.ts'
 import { sendProblem } from './problem.ts'
 import { drain } from './request.ts'
 
-/** A connection over which nothing moves for so long is closed. Also the time that making a blob durable may take. */
+/** A connection over which nothing moves for so long is closed. */
 export const CONNECTION_IDLE_MS = 120_000
 /** What is read of a refused body before the connection is cut. */
 export const REFUSED_BODY_BYTES = 64 * 1024 * 1024

@@ -73,7 +73,7 @@ export class UploadHandlers {
       // With nothing here yet, what comes now is all of the blob.
       const blobSize = turn.received === 0 ? contentLength(request) : undefined
       await receive(request, reply, upload, turn, blobSize)
-      await this.#makeWhole(name, turn, digest)
+      await this.#makeWhole(request, name, turn, digest)
     })
     await sendCreated(reply, name, digest)
   }
@@ -97,7 +97,7 @@ export class UploadHandlers {
     try {
       await upload.turn(async (turn) => {
         await turn.append(requestBody(request), contentLength(request))
-        await this.#makeWhole(name, turn, digest)
+        await this.#makeWhole(request, name, turn, digest)
       })
     } finally {
       // The client never learns its name, so that it cannot go on with it.
@@ -107,8 +107,10 @@ export class UploadHandlers {
   }
 
   /** The blob is durable before the repository has it, and both before anybody is told. */
-  async #makeWhole(name: string, turn: UploadTurn, digest: Digest): Promise<void> {
+  async #makeWhole(request: FastifyRequest, name: string, turn: UploadTurn, digest: Digest): Promise<void> {
     const { metadata, seeder, store } = this.#init
+    // Nothing moves on the connection while the disk works, however long that takes for a large blob.
+    request.socket.setTimeout(0)
     const isNew = (await store.stat(digest)) === undefined
     await turn.finish(digest)
     await metadata.linkBlob(name, digest)

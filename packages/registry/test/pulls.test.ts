@@ -119,6 +119,35 @@ it('says which of repository, manifest and blob is not there', async (t) => {
   }
 })
 
+it('takes paths that are written with escapes, and refuses those that are not paths', async (t) => {
+  const harness = await startRegistry(t)
+  const digest = await pushBlob(harness, 'team/app', Buffer.from('x'))
+  const escaped = await harness.request(`/v2/team%2Fapp/blobs/${digest.replace(':', '%3A')}`)
+  assert.equal(escaped.status, 200)
+  await escaped.arrayBuffer()
+  for (const path of ['/v2/%zz/tags/list', '/v2/a/../b/tags/list/%00', `/v2/${'a'.repeat(300)}/tags/list`]) {
+    const response = await harness.request(path)
+    assert.ok(response.status === 400 || response.status === 404, `${path}: ${response.status}`)
+    assert.match(await errorCode(response), /^(NAME_INVALID|UNSUPPORTED)$/, path)
+  }
+})
+
+it('says at the base, whatever the answer, that this is the distribution API', async (t) => {
+  for (const [anonymous, status] of [
+    ['none', 401],
+    ['pull', 401],
+    ['push', 200]
+  ] as const) {
+    const harness = await startRegistry(t, { anonymous })
+    for (const path of ['/v2/', '/v2']) {
+      const response = await harness.request(path)
+      assert.equal(response.status, status, `${anonymous} ${path}`)
+      assert.equal(response.headers.get('docker-distribution-api-version'), 'registry/2.0')
+      await response.arrayBuffer()
+    }
+  }
+})
+
 it('gives nothing for what the store has lost', async (t) => {
   const harness = await startRegistry(t)
   const { digest } = await pushImage(harness, 'app', 'v1')

@@ -24,7 +24,7 @@ const DIAL_TIMEOUT_MS = 5_000
 /** What an agent's node is made of. */
 export interface AgentSwarmInit extends MeshInit {
   readonly joinToken: JoinToken
-  /** Where the node is: peers of the same zone are preferred. */
+  /** Where the node is, such as a rack; its certificate says so. */
   readonly zone: string
   /** Where bytes come from when no peer can serve them. */
   readonly fallback: Fallback

@@ -34,7 +34,7 @@ export const agentCommand = defineCommand({
     ),
     ...LANE_OPTIONS,
     'admin-listen': defaulted(ADDRESS, DEFAULT_AGENT_ADMIN_LISTEN, 'where health, metrics and status are'),
-    zone: optional(NAME, 'where the node is: peers of the same zone are preferred'),
+    zone: optional(NAME, 'where the node is, such as a rack or an availability zone'),
     'cache-size': defaulted(SIZE, DEFAULT_CACHE_SIZE, 'how much is kept before the blobs used longest ago are removed'),
     'upload-rate': optional(RATE, 'most bytes per second that it sends to peers (default no limit)'),
     'download-rate': optional(RATE, 'most bytes per second that it asks of peers (default no limit)'),

@@ -1,7 +1,7 @@
-import { access, mkdir, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises'
+import { access, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { errorCode } from '../errors.ts'
-import { syncDirectory, writeFileAtomically } from '../files.ts'
+import { makeDirectories, syncDirectory, writeFileAtomically } from '../files.ts'
 import { formatHostsToml, hostsTomlOrigin } from './hosts-toml.ts'
 import type { RegistryHost } from './registry-host.ts'
 
@@ -32,7 +32,7 @@ export async function configureHost(
   const directory = await hostDirectory(configDirectory, registry)
   const path = join(directory, FILE_NAME)
   const text = formatHostsToml(agent, registry)
-  await mkdir(directory, { recursive: true })
+  await makeDirectories(directory)
   const before = await readIfThere(path)
   if (before === text) return { path, done: 'unchanged' }
   if (before === undefined || hostsTomlOrigin(before) === 'ours') {

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, open, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises'
+import { open, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type Descriptor, type Digest, digestAlgorithm, digestHex, formatReference, type Reference } from '@shoal/oci'
 import { CommandError, describeError, errorCode } from '../errors.ts'
-import { syncDirectory, writeFileAtomically } from '../files.ts'
+import { makeDirectories, syncDirectory, writeFileAtomically } from '../files.ts'
 import type { BlobSink } from './blob-sink.ts'
 import type { Image } from './image.ts'
 import { addToIndex } from './layout-index.ts'
@@ -37,10 +37,10 @@ export class Layout implements BlobSink {
   static async open(directory: string): Promise<Layout> {
     const layout = new Layout(directory)
     try {
-      await mkdir(directory, { recursive: true })
+      await makeDirectories(directory)
       await layout.#claim()
-      await mkdir(join(directory, 'blobs', 'sha256'), { recursive: true })
-      await mkdir(join(directory, PARTIAL_DIRECTORY), { recursive: true })
+      await makeDirectories(join(directory, 'blobs', 'sha256'))
+      await makeDirectories(join(directory, PARTIAL_DIRECTORY))
       await layout.#dropLeftovers()
     } catch (cause) {
       if (cause instanceof CommandError) throw cause
@@ -79,7 +79,7 @@ export class Layout implements BlobSink {
       PARTIAL_DIRECTORY,
       `${digestHex(blob.digest)}.${randomBytes(6).toString('hex')}`
     )
-    await mkdir(dirname(path), { recursive: true })
+    await makeDirectories(dirname(path))
     try {
       const file = await open(partial, 'wx')
       try {
@@ -105,7 +105,7 @@ export class Layout implements BlobSink {
   /** Writes the manifest, and names the image in `index.json`. */
   async finish(image: Image, reference: Reference): Promise<void> {
     const { digest } = image.descriptor
-    await mkdir(dirname(this.#pathOf(digest)), { recursive: true })
+    await makeDirectories(dirname(this.#pathOf(digest)))
     await writeFileAtomically(this.#pathOf(digest), image.bytes)
     const indexFile = join(this.directory, 'index.json')
     const before = await readIfThere(indexFile)

@@ -17,6 +17,7 @@ import { Download, type DownloadProgress } from './download.ts'
 import type { Fallback } from './fallback.ts'
 import { holdWhole } from './holding.ts'
 import { LinkState } from './link-state.ts'
+import { Links } from './links.ts'
 
 /** Peers that a process keeps links with. */
 export const MAX_LINKS = 512
@@ -73,10 +74,7 @@ export interface ExchangeInit {
  */
 export class Exchange {
   readonly #init: ExchangeInit
-  /** The one ready link with each peer. */
-  readonly #links = new Map<string, LinkState>()
-  /** Links on which the peer has not said hello yet. */
-  readonly #candidates = new Set<LinkState>()
+  readonly #links: Links
   readonly #swarms = new Map<Digest, BlobSwarm>()
   readonly #loading = new Map<Digest, Promise<void>>()
   readonly #downloads = new Map<Digest, Download>()
@@ -85,10 +83,11 @@ export class Exchange {
 
   constructor(init: ExchangeInit) {
     this.#init = init
+    this.#links = new Links(init.peerId)
   }
 
   get peers(): LinkedPeer[] {
-    return [...this.#links.values()].flatMap(({ link, certificate, bytesReceived, bytesSent }) => {
+    return this.#links.ready.flatMap(({ link, certificate, bytesReceived, bytesSent }) => {
       if (certificate === undefined) return []
       const { role, zone } = certificate
       return [{ peerId: link.peerId, role, zone, bytesReceived, bytesSent }]
@@ -107,7 +106,7 @@ export class Exchange {
     this.#stopSweep()
     const stopped = new Error('this node is stopping')
     await Promise.allSettled([...this.#downloads.values()].map((download) => download.stop(stopped)))
-    for (const { link } of [...this.#links.values(), ...this.#candidates]) link.close()
+    for (const { link } of this.#links.all) link.close()
     await Promise.allSettled([...this.#loading.values(), ...this.#settling])
     for (const swarm of this.#swarms.values()) await swarm.holding?.close()
     this.#swarms.clear()
@@ -115,7 +114,7 @@ export class Exchange {
 
   /** Whether there is a link with a peer, or one is being made. */
   hasLink(peerId: string): boolean {
-    return this.#links.has(peerId) || [...this.#candidates].some(({ link }) => link.peerId === peerId)
+    return this.#links.with(peerId).length > 0
   }
 
   /**
@@ -128,8 +127,7 @@ export class Exchange {
   accept(lane: Lane, peerId: string, dialled: boolean): boolean {
     const certificate = this.#init.certificate()
     if (certificate === undefined || this.#init.bans.has(peerId)) return false
-    if (dialled && this.#links.has(peerId)) return false
-    if (this.#links.size + this.#candidates.size >= MAX_LINKS) return false
+    if ((dialled && this.#links.get(peerId) !== undefined) || this.#links.size >= MAX_LINKS) return false
     const link = new Link({
       lane,
       peerId,
@@ -156,7 +154,7 @@ export class Exchange {
         }
       }
     })
-    this.#candidates.add(state)
+    this.#links.add(state)
     this.#init.clock.after(HELLO_TIMEOUT_MS, () => {
       if (state.certificate === undefined) link.close(new CertificateError('the peer showed no certificate in time'))
     })
@@ -166,7 +164,7 @@ export class Exchange {
 
   /** Ends the link with a peer, if there is one. */
   unlink(peerId: string): void {
-    for (const { link } of [...this.#links.values(), ...this.#candidates]) if (link.peerId === peerId) link.close()
+    for (const { link } of this.#links.with(peerId)) link.close()
   }
 
   /** Keeps a peer out, and says so. */
@@ -218,7 +216,7 @@ export class Exchange {
       ...this.#init,
       swarm,
       channel: (link) => this.#channel(link, digest),
-      links: () => this.#links.size + this.#candidates.size,
+      links: () => this.#links.size,
       discovery: this.#init.discover(digest, controller.signal),
       roomBytes: () => MAX_PENDING_BYTES - this.#pendingBytes(),
       pace: this.#init.downloadLimiter,
@@ -226,7 +224,7 @@ export class Exchange {
     })
     this.#downloads.set(digest, download)
     swarm.listener = download
-    for (const { link } of this.#links.values()) swarm.introduce(link)
+    for (const { link } of this.#links.ready) swarm.introduce(link)
     // Peers that introduced themselves before we wanted the blob.
     for (const participant of swarm.participants.values()) download.onParticipant(participant)
     const over = () => {
@@ -273,7 +271,7 @@ export class Exchange {
     if (swarm === undefined) return
     this.#swarms.delete(digest)
     swarm.leave()
-    for (const state of this.#links.values()) state.forget(digest)
+    for (const state of this.#links.ready) state.forget(digest)
     await swarm.holding?.close()
   }
 
@@ -319,26 +317,11 @@ export class Exchange {
     const { peerId } = state.link
     state.certificate = certificate
     state.readyAt = this.#init.clock.now()
-    this.#candidates.delete(state)
-    const existing = this.#links.get(peerId)
-    if (existing !== undefined && this.#keeps(existing, state)) {
-      state.link.close()
-      return
-    }
-    this.#links.set(peerId, state)
-    existing?.link.close()
+    const spare = this.#links.promote(state)
+    spare?.link.close()
+    if (spare === state) return
     this.#init.onLink(peerId, certificate)
     for (const digest of this.#downloads.keys()) this.#swarm(digest).introduce(state.link)
-  }
-
-  /**
-   * Whether a link is kept over a new one with the same peer. When both sides dial at once, both keep the one that the
-   * lower peer id dialled. A peer that dials although there has been a good link for a while has lost its end of it.
-   */
-  #keeps(existing: LinkState, newcomer: LinkState): boolean {
-    if (newcomer.readyAt - existing.readyAt > HELLO_TIMEOUT_MS) return false
-    const lower = this.#init.peerId < existing.link.peerId
-    return existing.dialled === lower
   }
 
   #onFrame(state: LinkState, frame: ExchangeFrame): void {
@@ -393,10 +376,9 @@ export class Exchange {
 
   #onClose(state: LinkState, error?: Error): void {
     const { peerId } = state.link
-    this.#candidates.delete(state)
-    if (this.#links.get(peerId) === state) this.#links.delete(peerId)
+    this.#links.remove(state)
     for (const swarm of this.#swarms.values()) swarm.onLinkClosed(state.link)
     if (error instanceof WireError) this.#init.metrics.rejected('protocol')
-    if (!this.#links.has(peerId)) this.#init.onUnlink(peerId, error)
+    if (this.#links.get(peerId) === undefined) this.#init.onUnlink(peerId, error)
   }
 }
