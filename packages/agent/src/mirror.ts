@@ -23,6 +23,16 @@ import type { ResolvedTag, Tags } from './tags.ts'
 const HEAD_TIMEOUT_MS = 5_000
 const KEEP_ALIVE_MS = 60_000
 
+/** Nobody waits for the answer any more: no failure of ours. */
+class ClientGoneError extends Error {
+  readonly code = 'CLIENT_GONE'
+
+  constructor() {
+    super('the client went away')
+    this.name = 'ClientGoneError'
+  }
+}
+
 /** What a mirror is made of. */
 export interface MirrorInit extends MirrorNames {
   readonly blobs: BlobFetcher
@@ -126,7 +136,7 @@ async function sendBlobRequest(
   }
   const signal = abortedWith(reply)
   const blob = await init.blobs.open(digest, { repository, kind: 'blob' }, { signal }).catch((error: unknown) => {
-    init.metrics.request('failed')
+    if (!signal.aborted) init.metrics.request('failed')
     throw error
   })
   if (blob === undefined) {
@@ -155,7 +165,8 @@ async function sendBlobRequest(
   } catch (error) {
     if (!reply.raw.headersSent) throw error
     // Cut short, so that the runtime sees that the blob is not whole and resumes.
-    init.logger.warn({ error, digest }, 'a blob could not be sent to its end')
+    if (signal.aborted) init.logger.debug({ digest }, 'the client went away before the end of a blob')
+    else init.logger.warn({ error, digest }, 'a blob could not be sent to its end')
     reply.raw.destroy()
   } finally {
     await source.close()
@@ -199,13 +210,17 @@ async function headBlob(
 function abortedWith(reply: FastifyReply): AbortSignal {
   const controller = new AbortController()
   reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) controller.abort(new Error('the client went away'))
+    if (!reply.raw.writableFinished) controller.abort(new ClientGoneError())
   })
   return controller.signal
 }
 
 function sendError(logger: Logger, reply: FastifyReply, error: unknown): FastifyReply {
   if (error instanceof OciError) return reply.code(error.status).send(errorEnvelope(error))
+  if (error instanceof ClientGoneError) {
+    logger.debug({ error }, 'the client went away before it was answered')
+    return reply.code(503).send()
+  }
   // 503 sends the runtime to its next host; 429 would have it ask here again at once.
   logger.warn({ error }, 'a request failed')
   const message = error instanceof Error ? error.message : 'the mirror failed'

@@ -33,6 +33,8 @@ export interface LinkedPeer {
   readonly peerId: string
   readonly role: Certificate['role']
   readonly zone: string
+  /** Where it can be dialled, as a multiaddr; undefined as long as it has not said so. */
+  readonly address: string | undefined
   readonly bytesReceived: number
   readonly bytesSent: number
 }
@@ -90,7 +92,8 @@ export class Exchange {
     return this.#links.ready.flatMap(({ link, certificate, bytesReceived, bytesSent }) => {
       if (certificate === undefined) return []
       const { role, zone } = certificate
-      return [{ peerId: link.peerId, role, zone, bytesReceived, bytesSent }]
+      const [address] = this.#init.addressesOf(link.peerId)
+      return [{ peerId: link.peerId, role, zone, address, bytesReceived, bytesSent }]
     })
   }
 
