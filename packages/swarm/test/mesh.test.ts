@@ -20,6 +20,8 @@ import { createRegistrySwarm, type RegistrySwarm } from '../src/registry-swarm.t
 import { createTransferMetrics, type TransferMetrics } from '../src/transfer-metrics.ts'
 
 const MIB = 1024 * 1024
+const IPV4 = '127.0.0.1'
+const IPV6 = '::1'
 const DEADLINE_MS = 20_000
 const nowhere: Fallback = { chunkMap: () => Promise.resolve(undefined), read: () => Promise.resolve(undefined) }
 
@@ -44,7 +46,7 @@ async function until(what: string, condition: () => boolean): Promise<void> {
   }
 }
 
-async function parts(identity: Identity, signer: boolean) {
+async function parts(identity: Identity, signer: boolean, host: string) {
   const own = await mkdtemp(join(directory, 'node-'))
   const store = await ContentStore.open({
     directory: join(own, 'content'),
@@ -56,7 +58,7 @@ async function parts(identity: Identity, signer: boolean) {
   return {
     identity,
     directory: join(own, 'mesh'),
-    listen: { host: '127.0.0.1', port: 0 },
+    listen: { host, port: 0 },
     agentVersion: 'shoal/test',
     store,
     transfer,
@@ -72,18 +74,18 @@ interface RegistryNode {
   token: JoinToken
 }
 
-async function startRegistry(): Promise<RegistryNode> {
+async function startRegistry(host = IPV4): Promise<RegistryNode> {
   const identity = await identityFromKey(generateKeyPairSync('ed25519').privateKey)
   const token = { authority: identity.peerId, secret: randomBytes(24) }
-  const init = await parts(identity, true)
+  const init = await parts(identity, true, host)
   const swarm = await createRegistrySwarm({ ...init, joinToken: token })
   await swarm.start()
   cleanups.push(() => swarm.stop())
   return { swarm, store: init.store, transfer: init.transfer, token }
 }
 
-async function startAgent(registry: RegistryNode, joinToken = registry.token) {
-  const init = await parts(await identityFromKey(generateKeyPairSync('ed25519').privateKey), false)
+async function startAgent(registry: RegistryNode, { joinToken = registry.token, host = IPV4 } = {}) {
+  const init = await parts(await identityFromKey(generateKeyPairSync('ed25519').privateKey), false, host)
   const addresses = [...registry.swarm.addresses]
   const make = () =>
     createAgentSwarm({
@@ -142,6 +144,17 @@ describe('a mesh over libp2p', () => {
     assert.equal(c.transfer.totals().received.registry, 0)
   })
 
+  it('works over IPv6 alone', async () => {
+    const registry = await startRegistry(IPV6)
+    const [a, b] = [await startAgent(registry, { host: IPV6 }), await startAgent(registry, { host: IPV6 })]
+    await until('all are linked', () => [a, b].every(({ swarm }) => swarm.peers.length === 2))
+    const isIpv6 = (address: string | undefined) => address?.startsWith('/ip6/::1/tcp/') === true
+    await until('addresses are known', () => a.swarm.peers.every(({ address }) => isIpv6(address)))
+    const digest = await add(registry.store, randomBytes(3 * MIB))
+    await Promise.all([a, b].map(({ swarm }) => pull(swarm, digest)))
+    assert.deepEqual(await b.store.stat(digest), { digest, size: 3 * MIB })
+  })
+
   it('takes an agent back in that restarts while the registry is down', async () => {
     const registry = await startRegistry()
     const [a, b] = [await startAgent(registry), await startAgent(registry)]
@@ -158,7 +171,7 @@ describe('a mesh over libp2p', () => {
   it('refuses an agent with a wrong secret, and says so', async () => {
     const registry = await startRegistry()
     const wrong = { authority: registry.token.authority, secret: randomBytes(24) }
-    const { swarm } = await startAgent(registry, wrong)
+    const { swarm } = await startAgent(registry, { joinToken: wrong })
     await until('it is refused', () => swarm.membership.state === 'refused')
     assert.equal(registry.swarm.peers.length, 0)
     const digest = await add(registry.store, randomBytes(MIB))
