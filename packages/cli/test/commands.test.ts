@@ -78,7 +78,16 @@ describe('shoal status', () => {
       uptimeSeconds: 7620,
       registry: { url: 'http://10.0.0.1:5000', reachable: false },
       admitted: true,
-      peers: [{ peerId: '12D3peer', role: 'agent', zone: 'b', bytesReceived: 1e6, bytesSent: 2e6 }],
+      peers: [
+        {
+          peerId: '12D3peer',
+          address: '/ip4/10.0.0.2/tcp/5001',
+          role: 'agent',
+          zone: 'b',
+          bytesReceived: 1e6,
+          bytesSent: 2e6
+        }
+      ],
       store: { bytes: 203e6, blobs: 12, limitBytes: 10e9 },
       transfers: [
         {
@@ -106,7 +115,7 @@ describe('shoal status', () => {
         'not reachable',
         '203.0 MB of 10.0 GB in 12 blobs',
         '75% from peers',
-        '12D3peer',
+        '12D3peer  /ip4/10.0.0.2/tcp/5001',
         '50%'
       ]) {
         assert.ok(table.stdout.includes(part), part)

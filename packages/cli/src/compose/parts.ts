@@ -97,8 +97,8 @@ export function commonStatus(parts: {
     peerId: swarm.peerId,
     zone: parts.zone === '' ? undefined : parts.zone,
     uptimeSeconds: Math.round((performance.now() - parts.startedAt) / 1000),
-    peers: swarm.peers.map(({ peerId, role, zone, bytesReceived, bytesSent }) => {
-      return { peerId, role, zone, bytesReceived, bytesSent }
+    peers: swarm.peers.map(({ peerId, role, zone, address, bytesReceived, bytesSent }) => {
+      return { peerId, role, zone, address: address ?? '', bytesReceived, bytesSent }
     }),
     store: { bytes: store.usage.bytes, blobs: store.usage.blobs, limitBytes: store.usage.limitBytes },
     bytesReceived: received,

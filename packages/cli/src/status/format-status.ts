@@ -43,15 +43,16 @@ function received(bytes: StatusDocument['bytesReceived']): string {
 function peerLines({ peers }: StatusDocument): string[] {
   if (peers.length === 0) return ['no peers connected']
   return formatTable(
-    ['PEER', 'ROLE', 'ZONE', 'RECEIVED', 'SENT'],
+    ['PEER', 'ADDRESS', 'ROLE', 'ZONE', 'RECEIVED', 'SENT'],
     peers.map((peer) => [
       peer.peerId,
+      peer.address,
       peer.role,
       peer.zone,
       formatBytes(peer.bytesReceived),
       formatBytes(peer.bytesSent)
     ]),
-    ['left', 'left', 'left', 'right', 'right']
+    ['left', 'left', 'left', 'left', 'right', 'right']
   )
 }
 

@@ -23,6 +23,8 @@ export interface PeerStatus {
   readonly peerId: string
   readonly role: string
   readonly zone: string
+  /** Where it can be dialled, as a multiaddr; empty when not known. */
+  readonly address: string
   readonly bytesReceived: number
   readonly bytesSent: number
 }
@@ -78,6 +80,7 @@ function parsePeer(value: unknown): PeerStatus {
     peerId: text(value, 'peerId') ?? '',
     role: text(value, 'role') ?? '',
     zone: text(value, 'zone') ?? '',
+    address: text(value, 'address') ?? '',
     bytesReceived: number(value, 'bytesReceived'),
     bytesSent: number(value, 'bytesSent')
   }
