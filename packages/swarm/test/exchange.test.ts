@@ -13,7 +13,8 @@ import type { Fallback } from '../src/blob/fallback.ts'
 import { BlobNotFoundError } from '../src/blob/map-search.ts'
 import { systemClock } from '../src/clock.ts'
 import { Bans } from '../src/exchange/bans.ts'
-import { EXCHANGE_VERSION, encodeFrame } from '../src/exchange/frame.ts'
+import { EXCHANGE_VERSION, encodeChunkHeader, encodeFrame } from '../src/exchange/frame.ts'
+import { FrameParser } from '../src/exchange/frame-parser.ts'
 import type { Lane } from '../src/exchange/lane.ts'
 import { createMemoryLanes } from '../src/exchange/memory-lane.ts'
 import { type Identity, identityFromKey } from '../src/identity.ts'
@@ -356,5 +357,40 @@ describe('a stranger', () => {
       return [encodeFrame({ type: 'hello', version: EXCHANGE_VERSION, certificate, agent: 'stranger' })]
     })
     assert.match(String(error), /not signed/)
+  })
+})
+
+describe('a member that lies about the size of a small blob', () => {
+  it('is banned, and the blob comes from elsewhere at the next try', async () => {
+    const bytes = Buffer.from('the right bytes of a small blob')
+    const [registry, a] = [await createNode('registry'), await createNode('agent')]
+    const digest = await add(registry, bytes)
+    const liar = await identityFromKey(generateKeyPairSync('ed25519').privateKey)
+    const [left, right] = createMemoryLanes({ schedule: setImmediate })
+    const wrong = Buffer.from('wrong')
+    const parser = new FrameParser({
+      onFrame(frame) {
+        if (frame.type === 'bitfield') {
+          const state = { size: wrong.length, chunkSize: MIB, bits: Uint8Array.of(0x80) }
+          left.send(encodeFrame({ type: 'bitfield', channel: 1, digest, want: false, absent: false, state }))
+        } else if (frame.type === 'ask') {
+          left.send(encodeChunkHeader({ channel: 1, index: 0, offset: 0 }, wrong.length), wrong)
+        }
+      },
+      onChunkStart: () => undefined,
+      onChunkEnd: () => undefined
+    })
+    left.attach({ onData: (received) => parser.push(received), onClose: () => undefined })
+    a.exchange.accept(right, liar.peerId, false)
+    const certificate = certificateOf(liar, 'agent')
+    left.send(encodeFrame({ type: 'hello', version: EXCHANGE_VERSION, certificate, agent: 'liar' }))
+
+    const first = await a.exchange.fetch(digest)
+    assert.equal(first.size, wrong.length)
+    await assert.rejects(a.exchange.completion(digest), { code: 'CHUNK_MISMATCH' })
+    await first.close()
+    assert.ok(a.bans.has(liar.peerId))
+    connect(a, registry)
+    assert.ok((await read(await a.exchange.fetch(digest))).equals(bytes))
   })
 })

@@ -81,6 +81,8 @@ export class Download implements SwarmListener {
   readonly #controller = new AbortController()
   readonly #search: MapSearch
   #blob: PartialBlob | undefined
+  /** Whether the registry vouches for the chunk map; a blob of one chunk needs no signature. */
+  #isSigned = false
   #requests: ChunkRequests | undefined
   #fallback: FallbackReader | undefined
   readonly #storing = new Set<Promise<void>>()
@@ -169,6 +171,7 @@ export class Download implements SwarmListener {
         return
       }
       this.#blob = blob
+      this.#isSigned = signed.segments.length > 0
       this.#requests = new ChunkRequests({ blob, clock, channel, spend: (bytes) => pace.spend(bytes) })
       swarm.hold(holdPartial(blob, signed.segments))
       if (fallback !== undefined) {
@@ -244,7 +247,7 @@ export class Download implements SwarmListener {
       this.#requests?.landed(index, participant)
     } catch (error) {
       this.#requests?.flights.remove(index, participant)
-      if (error instanceof ChunkMismatchError) this.#onWrongChunk(participant, index)
+      if (error instanceof ChunkMismatchError) this.#onWrongChunk(participant, error)
       else this.#fail(error instanceof Error ? error : new Error(String(error)))
     }
     this.#plan()
@@ -259,12 +262,15 @@ export class Download implements SwarmListener {
     this.#init.swarm.announce(index)
   }
 
-  #onWrongChunk(participant: Participant, index: number): void {
+  #onWrongChunk(participant: Participant, error: ChunkMismatchError): void {
+    const { index } = error
     this.#init.logger.warn({ peer: participant.peerId, digest: this.digest, index }, 'a peer sent a wrong chunk')
     this.#init.metrics.rejected('digest')
     participant.distrusted = true
     // The registry is not banned: without it there is no admission. Its other blobs may be fine.
     if (participant.role === 'agent') this.#init.ban(participant.peerId, 'wrong-chunk')
+    // Without a signature the size was only a peer's word, most likely this one's: the next try asks the others.
+    if (!this.#isSigned) this.#fail(error)
   }
 
   #plan(): void {

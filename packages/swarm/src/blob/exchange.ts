@@ -80,7 +80,8 @@ export class Exchange {
   readonly #swarms = new Map<Digest, BlobSwarm>()
   readonly #loading = new Map<Digest, Promise<void>>()
   readonly #downloads = new Map<Digest, Download>()
-  readonly #settling = new Set<Promise<void>>()
+  /** Downloads that have ended and whose blobs are being taken into service, or given up. */
+  readonly #settling = new Map<Digest, Promise<void>>()
   #stopSweep: () => void = () => undefined
 
   constructor(init: ExchangeInit) {
@@ -110,7 +111,7 @@ export class Exchange {
     const stopped = new Error('this node is stopping')
     await Promise.allSettled([...this.#downloads.values()].map((download) => download.stop(stopped)))
     for (const { link } of this.#links.all) link.close()
-    await Promise.allSettled([...this.#loading.values(), ...this.#settling])
+    await Promise.allSettled([...this.#loading.values(), ...this.#settling.values()])
     for (const swarm of this.#swarms.values()) await swarm.holding?.close()
     this.#swarms.clear()
   }
@@ -187,6 +188,7 @@ export class Exchange {
    * @throws BlobNotFoundError when nobody has it, or the signal's reason: the download goes on for the others
    */
   async fetch(digest: Digest, options?: { signal?: AbortSignal }): Promise<BlobSource> {
+    await this.#settling.get(digest)?.catch(() => undefined)
     const download = this.#downloads.get(digest) ?? this.#startDownload(digest)
     const { signal } = options ?? {}
     if (signal === undefined) return (await download.opened).source()
@@ -233,8 +235,8 @@ export class Exchange {
     const over = () => {
       controller.abort(new Error('the download is over'))
       this.#downloads.delete(digest)
-      const settled = this.#settle(swarm).finally(() => this.#settling.delete(settled))
-      this.#settling.add(settled)
+      const settled = this.#settle(swarm).finally(() => this.#settling.delete(digest))
+      this.#settling.set(digest, settled)
       this.#background(settled, digest)
     }
     download.done.then(over, over)
