@@ -96,10 +96,16 @@ export class Membership {
   }
 
   #pause(ms: number): Promise<void> {
+    const { signal } = this.#controller
+    if (signal.aborted) return Promise.resolve()
     const { promise, resolve } = Promise.withResolvers<void>()
-    const cancel = this.#init.clock.after(ms, resolve)
-    this.#controller.signal.addEventListener('abort', () => resolve(), { once: true })
-    return promise.finally(cancel)
+    const wake = () => resolve()
+    const cancel = this.#init.clock.after(ms, wake)
+    signal.addEventListener('abort', wake)
+    return promise.finally(() => {
+      cancel()
+      signal.removeEventListener('abort', wake)
+    })
   }
 
   #needsRenewal(): boolean {
