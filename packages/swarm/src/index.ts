@@ -21,6 +21,7 @@ export type { Fallback, OfferedChunkMap } from './blob/fallback.ts'
 export { BlobNotFoundError } from './blob/map-search.ts'
 export { type Clock, systemClock } from './clock.ts'
 export { type Identity, IdentityError, identityFromKey, loadIdentity } from './identity.ts'
+export { LaneListenError } from './lane/lane-server.ts'
 export { type Logger, silentLogger } from './logger.ts'
 export {
   formatJoinToken,
@@ -30,7 +31,7 @@ export {
   parseJoinToken
 } from './membership/join-token.ts'
 export type { MembershipState } from './membership/membership.ts'
-export type { MeshInit } from './mesh.ts'
+export type { LaneConfig, MeshInit } from './mesh.ts'
 export { type ListenAddress, tcpMultiaddr } from './node/listen-addresses.ts'
 export { createRegistrySwarm, type RegistrySwarm, type RegistrySwarmInit } from './registry-swarm.ts'
 export {

@@ -10,7 +10,9 @@ import type { Fallback } from './blob/fallback.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { DhtDirectory } from './discovery/dht-directory.ts'
 import { Bans } from './exchange/bans.ts'
+import type { LaneEncryption } from './exchange/frame.ts'
 import { type Identity, publicKeyOfPeer } from './identity.ts'
+import { DirectLanes } from './lane/direct-lanes.ts'
 import type { Logger } from './logger.ts'
 import { type Certificate, CertificateError, verifyCertificate } from './membership/certificate.ts'
 import { AddressBook } from './node/address-book.ts'
@@ -22,6 +24,13 @@ import { RateLimiter } from './rate-limiter.ts'
 import { createSwarmMetrics } from './swarm-metrics.ts'
 import type { TransferMetrics } from './transfer-metrics.ts'
 import { WireError } from './wire.ts'
+
+/** How a node takes part in direct lanes. */
+export interface LaneConfig {
+  /** Where peers dial; undefined for nowhere: this node dials others, but sends over libp2p. */
+  readonly listen: ListenAddress | undefined
+  readonly encryption: LaneEncryption
+}
 
 /** What every node of the mesh is made of, be it the registry or an agent. */
 export interface MeshInit {
@@ -37,6 +46,8 @@ export interface MeshInit {
   readonly transfer: TransferMetrics
   readonly metrics: Registry
   readonly logger: Logger
+  /** The direct lane; undefined for none: all bytes go over libp2p. */
+  readonly lane?: LaneConfig | undefined
   /** Bytes per second that are sent to peers. @default no limit */
   readonly uploadRate?: number | undefined
   /** Bytes per second that are asked of peers. @default no limit */
@@ -70,6 +81,7 @@ export class Mesh {
   readonly wallClock: () => number
   readonly random: () => number
   readonly bans: Bans
+  readonly #lanes: DirectLanes | undefined
   readonly #init: MeshInit
 
   private constructor(init: MeshInit, role: MeshRole, node: Libp2pNode, bans: Bans) {
@@ -84,6 +96,7 @@ export class Mesh {
       banned: bans.size
     }))
     const now = () => this.clock.now()
+    this.#lanes = init.lane && new DirectLanes({ ...init.lane, clock: this.clock, logger: init.logger })
     this.exchange = new Exchange({
       peerId: init.identity.peerId,
       store: init.store,
@@ -101,6 +114,8 @@ export class Mesh {
       certificate: () => role.certificate(),
       verify: (bytes, peerId) => this.#verify(bytes, peerId, role.authority),
       discover: (digest, signal) => role.discover(digest, signal),
+      lanes: this.#lanes,
+      hostOf: (peerId) => this.#hostOf(peerId),
       addressesOf: (peerId) => this.addresses.of(peerId),
       learned: (peers) => void this.connector.connect(peers, { beyondTarget: true }),
       onLink: (peerId, certificate) => role.onLink(peerId, certificate),
@@ -146,6 +161,7 @@ export class Mesh {
   async start(): Promise<void> {
     this.addresses.follow(this.node.libp2p)
     this.exchange.start()
+    await this.#lanes?.start()
     await this.node.libp2p.start()
     await this.connector.start()
   }
@@ -154,12 +170,18 @@ export class Mesh {
     this.connector.stop()
     this.dht.stop()
     await this.exchange.stop()
+    await this.#lanes?.stop()
     await this.node.close()
   }
 
   /** Multiaddrs under which this node can be dialled, with its peer id. */
   get multiaddrs(): string[] {
     return this.node.libp2p.getMultiaddrs().map(String)
+  }
+
+  #hostOf(peerId: string): string | undefined {
+    const remote = this.connectionTo(peerId)?.remoteAddr.toString()
+    return remote && /^\/(?:ip4|ip6|dns[46]?)\/([^/]+)/.exec(remote)?.[1]
   }
 
   /** The connection to a peer, if there is one. */

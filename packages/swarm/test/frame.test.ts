@@ -3,16 +3,17 @@ import { describe, it } from 'node:test'
 import { digestOf } from '@shoal/oci'
 import fc from 'fast-check'
 import {
+  CHUNK_FRAME_HEADER_BYTES,
   CHUNK_HEADER_BYTES,
   type ControlFrame,
   decodeFrame,
-  encodeChunkHeader,
   encodeFrame,
   FRAME_HEADER_BYTES,
   FRAME_TYPES,
   MAX_CONTROL_BYTES,
   MAX_INDEXES,
-  MAX_PIECE_BYTES
+  MAX_PIECE_BYTES,
+  writeChunkHeader
 } from '../src/exchange/frame.ts'
 import { type FrameHandler, FrameParser } from '../src/exchange/frame-parser.ts'
 import { WireError } from '../src/wire.ts'
@@ -53,6 +54,16 @@ const frames: fc.Arbitrary<ControlFrame> = fc.oneof(
     any: u16,
     indexes
   }),
+  fc.record({
+    type: fc.constant('lane' as const),
+    offer: fc.record({
+      encryption: fc.constantFrom('tls' as const, 'none' as const),
+      fingerprint: fc.uint8Array({ minLength: 32, maxLength: 32 }),
+      key: fc.uint8Array({ minLength: 32, maxLength: 32 }),
+      addresses: fc.array(fc.string({ maxLength: 40 }), { maxLength: 5 })
+    })
+  }),
+  fc.record({ type: fc.constantFrom('ping' as const, 'pong' as const) }),
   fc.record({
     type: fc.constant('peers' as const),
     channel: u32,
@@ -123,7 +134,8 @@ describe('frames', () => {
         (payload, channel, cuts) => {
           const { parser, seen } = collect()
           const have = encodeFrame({ type: 'have', channel, indexes: [1] })
-          const head = encodeChunkHeader({ channel, index: 7, offset: 9 }, payload.length)
+          const head = new Uint8Array(CHUNK_FRAME_HEADER_BYTES)
+          writeChunkHeader(head, { channel, index: 7, offset: 9 }, payload.length)
           feed(parser, Buffer.concat([have, head, payload, have]), cuts)
           assert.equal(seen.frames.length, 2)
           assert.deepEqual(

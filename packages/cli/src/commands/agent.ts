@@ -11,7 +11,7 @@ import { COMMON_OPTIONS, loggerFrom, logOptions } from './common-options.ts'
 import { DEFAULT_AGENT_DATA } from './data-folders.ts'
 import { DEFAULT_AGENT_ADMIN_LISTEN, DEFAULT_AGENT_LISTEN, DEFAULT_P2P_LISTEN } from './default-addresses.ts'
 import { JOIN_TOKEN_OPTIONS, readJoinToken } from './join-token-option.ts'
-import { LANE_OPTIONS, warnOfLane } from './lane-option.ts'
+import { LANE_OPTIONS, laneFrom } from './lane-options.ts'
 import { serve } from './serve.ts'
 
 /** Size of an agent's store from which old blobs make room for new ones. */
@@ -44,7 +44,6 @@ export const agentCommand = defineCommand({
   async run(values, _argument, context) {
     const joinToken = await readJoinToken(values, context)
     const logger = loggerFrom(values, context)
-    warnOfLane(values['lane-listen'], logger)
     const agent = await startAgent({
       directory: values.data,
       registryUrl: values.registry,
@@ -52,6 +51,7 @@ export const agentCommand = defineCommand({
       joinToken,
       listen: values.listen,
       p2pListen: values['p2p-listen'],
+      lane: laneFrom(values),
       adminListen: values['admin-listen'],
       zone: values.zone ?? '',
       cacheBytes: values['cache-size'],

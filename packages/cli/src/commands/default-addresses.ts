@@ -10,3 +10,5 @@ export const DEFAULT_REGISTRY_ADMIN_LISTEN = '127.0.0.1:9500'
 export const DEFAULT_REGISTRY_ADMIN_URL = `http://${DEFAULT_REGISTRY_ADMIN_LISTEN}`
 /** Where peers connect to, unless told otherwise: every address of the machine that is not public. */
 export const DEFAULT_P2P_LISTEN = ':5001'
+/** Where peers dial the direct lane, unless told otherwise: every address of the machine that is not public. */
+export const DEFAULT_LANE_LISTEN = ':5002'

@@ -9,7 +9,7 @@ import { defineCommand } from './command.ts'
 import { COMMON_OPTIONS, loggerFrom, logOptions } from './common-options.ts'
 import { DEFAULT_REGISTRY_DATA } from './data-folders.ts'
 import { DEFAULT_P2P_LISTEN, DEFAULT_REGISTRY_ADMIN_LISTEN, DEFAULT_REGISTRY_LISTEN } from './default-addresses.ts'
-import { LANE_OPTIONS, warnOfLane } from './lane-option.ts'
+import { LANE_OPTIONS, laneFrom } from './lane-options.ts'
 import { serve } from './serve.ts'
 
 const DEFAULT_ANONYMOUS = 'pull'
@@ -38,11 +38,11 @@ export const registryCommand = defineCommand({
   },
   async run(values, _argument, context) {
     const logger = loggerFrom(values, context)
-    warnOfLane(values['lane-listen'], logger)
     const registry = await startRegistry({
       directory: values.data,
       listen: values.listen,
       p2pListen: values['p2p-listen'],
+      lane: laneFrom(values),
       adminListen: values['admin-listen'],
       anonymous: values.anonymous,
       zone: values.zone ?? '',

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { BlobNames, createAgent, RegistryFallback } from '@shoal/agent'
 import { RegistryClient } from '@shoal/oci'
-import { createAgentSwarm, type JoinToken, type Logger, loadIdentity } from '@shoal/swarm'
+import { createAgentSwarm, type JoinToken, type LaneConfig, type Logger, loadIdentity } from '@shoal/swarm'
 import { createAdminServer } from '../admin.ts'
 import { DATASTORE_DIRECTORY, IDENTITY_FILE, TAGS_DIRECTORY } from '../commands/data-folders.ts'
 import { makeDirectory } from '../files.ts'
@@ -22,6 +22,7 @@ export interface AgentConfig {
   readonly joinToken: JoinToken
   readonly listen: HostPort
   readonly p2pListen: MeshAddress
+  readonly lane: LaneConfig
   readonly adminListen: HostPort
   readonly zone: string
   /** Bytes of the store from which old blobs are evicted. */
@@ -49,6 +50,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningProcess> {
       identity,
       directory: join(directory, DATASTORE_DIRECTORY),
       listen: config.p2pListen,
+      lane: config.lane,
       agentVersion: `shoal/${VERSION}`,
       store,
       transfer,

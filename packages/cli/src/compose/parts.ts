@@ -1,6 +1,12 @@
 import { join } from 'node:path'
 import { ContentStore } from '@shoal/content'
-import { createTransferMetrics, type Identity, type LinkedPeer, type TransferMetrics } from '@shoal/swarm'
+import {
+  createTransferMetrics,
+  type Identity,
+  LaneListenError,
+  type LinkedPeer,
+  type TransferMetrics
+} from '@shoal/swarm'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { CONTENT_DIRECTORY } from '../commands/data-folders.ts'
 import { CommandError, describeError, errorCode } from '../errors.ts'
@@ -71,6 +77,8 @@ export async function listening<T>(
   try {
     return await start()
   } catch (cause) {
+    if (cause instanceof LaneListenError)
+      return await listening('--lane-listen', cause, () => Promise.reject(cause.cause))
     const where = formatAddress({ host: address.host ?? '', port: address.port })
     const code = LISTEN_ERROR.exec(`${errorCode(cause)} ${describeError(cause)}`)?.[0]
     if (code === undefined) throw cause

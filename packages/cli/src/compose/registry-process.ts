@@ -4,6 +4,7 @@ import { createRegistry } from '@shoal/registry'
 import {
   createRegistrySwarm,
   formatJoinToken,
+  type LaneConfig,
   type Logger,
   loadIdentity,
   loadJoinToken,
@@ -24,6 +25,7 @@ export interface RegistryConfig {
   readonly directory: string
   readonly listen: HostPort
   readonly p2pListen: MeshAddress
+  readonly lane: LaneConfig
   readonly adminListen: HostPort
   /** What a caller without credentials may do. */
   readonly anonymous: 'none' | 'pull' | 'push'
@@ -60,6 +62,7 @@ export async function startRegistry(config: RegistryConfig): Promise<RegistryPro
       identity,
       directory: join(directory, DATASTORE_DIRECTORY),
       listen: config.p2pListen,
+      lane: config.lane,
       agentVersion: `shoal/${VERSION}`,
       store,
       transfer,

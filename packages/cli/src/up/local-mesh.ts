@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Logger } from '@shoal/swarm'
+import type { LaneConfig, Logger } from '@shoal/swarm'
 import { parseJoinToken } from '@shoal/swarm'
 import { startAgent } from '../compose/agent-process.ts'
 import type { RunningProcess } from '../compose/parts.ts'
@@ -9,6 +9,7 @@ import { CommandError } from '../errors.ts'
 import { formatAddress, type HostPort, loopbackUrl } from '../values/address.ts'
 
 const LOOPBACK: HostPort = { host: '127.0.0.1', port: 0 }
+const LANE: LaneConfig = { listen: LOOPBACK, encryption: 'tls' }
 /** How long agents may take to be admitted by a registry in the same process. */
 const ADMISSION_TIMEOUT_MS = 30_000
 const ADMISSION_POLL_MS = 50
@@ -41,6 +42,7 @@ export async function startLocalMesh(init: LocalMeshInit, options: { signal: Abo
       directory: join(directory, 'registry'),
       listen: init.listen,
       p2pListen: LOOPBACK,
+      lane: LANE,
       adminListen: init.adminListen,
       anonymous: 'pull',
       zone: '',
@@ -58,6 +60,7 @@ export async function startLocalMesh(init: LocalMeshInit, options: { signal: Abo
           joinToken: parseJoinToken(registry.joinToken),
           listen: LOOPBACK,
           p2pListen: LOOPBACK,
+          lane: LANE,
           adminListen: LOOPBACK,
           zone: '',
           cacheBytes: LOCAL_CACHE_BYTES,

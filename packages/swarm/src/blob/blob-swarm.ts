@@ -1,15 +1,16 @@
-import { Bitfield, chunkCount, chunkSizeFor, MAX_BLOB_SIZE_BYTES } from '@shoal/content'
+import { Bitfield, chunkCount, chunkLength, chunkSizeFor, MAX_BLOB_SIZE_BYTES } from '@shoal/content'
 import type { Digest } from '@shoal/oci'
 import type { ControlFrame, PeerAddress } from '../exchange/frame.ts'
 import { MAX_PEERS } from '../exchange/frame.ts'
-import type { ExchangeFrame, Link } from '../exchange/link.ts'
+import type { Link } from '../exchange/link.ts'
 import type { Role } from '../membership/certificate.ts'
+import type { BlobFrame } from '../peers/peer-links.ts'
+import type { UploadJob } from '../peers/uploads.ts'
 import { WireError } from '../wire.ts'
 import { Availability } from './availability.ts'
 import type { Holding } from './holding.ts'
 import { Participant } from './participant.ts'
 import { SeedChooser } from './seed-chooser.ts'
-import type { UploadJob } from './uploads.ts'
 
 /** Peers that one blob's swarm remembers; a further one is told that we have nothing. */
 export const MAX_PARTICIPANTS = 256
@@ -23,6 +24,10 @@ export interface SwarmListener {
   onParticipant(participant: Participant): void
   onHave(participant: Participant, indexes: readonly number[]): void
   onGone(participant: Participant): void
+  /** The peer does not answer for now. */
+  onSilent(participant: Participant): void
+  /** What the peer was sending over its direct lane is lost; it is still there. */
+  onLaneLost(participant: Participant): void
   onMap(participant: Participant, frame: FrameOf<'map'>): void
   onReject(participant: Participant, frame: FrameOf<'reject'>): void
   onChunkStart(participant: Participant, index: number, offset: number, length: number): Uint8Array | undefined
@@ -79,8 +84,9 @@ export class BlobSwarm {
     return [...this.participants.values()].every((peer) => peer.absent || peer.isSeed || !peer.wants)
   }
 
-  /** Sets what is held here, and tells it to all who know us. */
-  hold(holding: Holding): void {
+  /** Sets what is held here, and tells it to all who know us. @returns what was held before, to be closed */
+  hold(holding: Holding): Holding | undefined {
+    const before = this.#holding
     const chunks = chunkCount(holding.map)
     if (this.#chooser === undefined) this.#chooser = new SeedChooser(chunks)
     this.#holding = holding
@@ -91,6 +97,7 @@ export class BlobSwarm {
       this.#setHave(participant, have)
       if (this.#introduced.has(participant.peerId)) this.introduce(participant.link)
     }
+    return before
   }
 
   /** Tells a peer what we hold and whether we want more. */
@@ -180,7 +187,7 @@ export class BlobSwarm {
   }
 
   /** Any frame about this blob but a bitfield, from a peer that has introduced itself. */
-  onFrame(link: Link, frame: Exclude<ExchangeFrame, { type: 'bitfield' }>): void {
+  onFrame(link: Link, frame: Exclude<BlobFrame, { type: 'bitfield' }>): void {
     const participant = this.participants.get(link.peerId)
     if (participant === undefined) return
     switch (frame.type) {
@@ -234,6 +241,24 @@ export class BlobSwarm {
     }
   }
 
+  /** Whether a peer was asked for chunks that have not come. */
+  awaits(link: Link): boolean {
+    const participant = this.participants.get(link.peerId)
+    return this.listener !== undefined && participant?.link === link && participant.outstanding > 0
+  }
+
+  /** A peer does not answer: what it was asked for is asked elsewhere, and nothing more of it until it speaks. */
+  onSilent(link: Link): void {
+    const participant = this.participants.get(link.peerId)
+    if (participant?.link === link) this.listener?.onSilent(participant)
+  }
+
+  /** What was on its way over a lane of this link is lost; the link itself is not. */
+  onLaneLost(link: Link): void {
+    const participant = this.participants.get(link.peerId)
+    if (participant?.link === link) this.listener?.onLaneLost(participant)
+  }
+
   onLinkClosed(link: Link): void {
     const participant = this.participants.get(link.peerId)
     if (participant === undefined || participant.link !== link) return
@@ -283,7 +308,8 @@ export class BlobSwarm {
           this.#chooser?.count(peerId, index)
           return { index }
         },
-        read: (chosen) => this.#read(chosen),
+        length: (chosen) => chunkLength(holding.map, chosen),
+        read: (chosen, offset, target) => this.#read(chosen, offset, target),
         finished: (chosen, complete) => this.#onSent(peerId, chosen, complete)
       })
     if (!queued) {
@@ -308,7 +334,8 @@ export class BlobSwarm {
           const index = this.#chooser?.choose(ask, (chunk) => this.availability(chunk))
           return index === undefined ? { reason: 'exhausted' } : { index }
         },
-        read: (chosen) => this.#read(chosen),
+        length: (chosen) => chunkLength(holding.map, chosen),
+        read: (chosen, offset, target) => this.#read(chosen, offset, target),
         finished: (chosen, complete) => this.#onSent(peerId, chosen, complete)
       })
       if (!queued) break
@@ -319,8 +346,10 @@ export class BlobSwarm {
   }
 
   /** Reads from what is held now: a download that has ended meanwhile has become a whole blob. */
-  #read(index: number): Promise<Uint8Array> {
-    return this.#holding?.readChunk(index) ?? Promise.reject(new Error(`${this.digest} is not held any more`))
+  #read(index: number, offset: number, target: Uint8Array): Promise<void> {
+    return (
+      this.#holding?.read(index, offset, target) ?? Promise.reject(new Error(`${this.digest} is not held any more`))
+    )
   }
 
   #onSent(peerId: string, index: number, complete: boolean): void {

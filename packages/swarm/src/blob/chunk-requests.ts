@@ -10,8 +10,6 @@ import type { Participant } from './participant.ts'
 
 /** A peer that says it has sent everything once is not asked for any before this. */
 export const EXHAUSTED_PAUSE_MS = 500
-/** What was asked of a peer that sends nothing for this long is taken back. */
-export const SILENCE_MS = 5_000
 
 /** What requests are made with. */
 export interface ChunkRequestsInit {
@@ -115,14 +113,10 @@ export class ChunkRequests {
     for (const other of this.flights.land(index)) this.takeBack(other, [index])
   }
 
-  /** Takes back everything asked of a peer that has been silent for too long. */
-  checkSilence(participant: Participant): void {
-    if (participant.outstanding === 0) return
-    const now = this.#init.clock.now()
-    const askedAt = Math.max(participant.anyAskedAt, ...participant.asked.values())
-    if (now - Math.max(askedAt, participant.lastArrivalAt) < SILENCE_MS) return
+  /** Takes back everything asked of a peer that does not answer, and lets it be for a while. */
+  shun(participant: Participant): void {
     this.takeAllBack(participant)
-    participant.exhaustedUntil = now + SILENCE_MS
+    participant.shunnedAt = this.#init.clock.now()
   }
 
   /** Takes back everything asked of a peer. */
@@ -143,6 +137,9 @@ export class ChunkRequests {
     for (const index of frame.indexes) {
       participant.asked.delete(index)
       this.flights.remove(index, participant)
+      // Pieces of it may have come, or still come over the other lane.
+      if (this.#assemblies.get(participant)?.drop(index) === true)
+        this.#bearWith(participant, this.#init.blob.map.chunkSize)
     }
   }
 

@@ -13,7 +13,7 @@ import type { BlobSwarm, SwarmListener } from './blob-swarm.ts'
 import { ChunkRequests } from './chunk-requests.ts'
 import type { Fallback } from './fallback.ts'
 import { FALLBACK_DELAY_MS, FallbackReader, LINKED_FALLBACK_DELAY_MS } from './fallback-reader.ts'
-import { holdPartial } from './holding.ts'
+import { hold } from './holding.ts'
 import { MapSearch } from './map-search.ts'
 import type { Participant } from './participant.ts'
 
@@ -173,7 +173,7 @@ export class Download implements SwarmListener {
       this.#blob = blob
       this.#isSigned = signed.segments.length > 0
       this.#requests = new ChunkRequests({ blob, clock, channel, spend: (bytes) => pace.spend(bytes) })
-      swarm.hold(holdPartial(blob, signed.segments))
+      await swarm.hold(hold(blob.source(), blob.map, signed.segments, blob.have))?.close()
       if (fallback !== undefined) {
         this.#fallback = new FallbackReader({
           fallback,
@@ -210,6 +210,16 @@ export class Download implements SwarmListener {
   onGone(participant: Participant): void {
     this.#search.onGone(participant)
     this.#requests?.forget(participant)
+    this.#plan()
+  }
+
+  onSilent(participant: Participant): void {
+    this.#requests?.shun(participant)
+    this.#plan()
+  }
+
+  onLaneLost(participant: Participant): void {
+    this.#requests?.takeAllBack(participant)
     this.#plan()
   }
 
@@ -289,7 +299,7 @@ export class Download implements SwarmListener {
     const { clock, random, swarm, roomBytes, pace } = this.#init
     if (pace.delayMs() > 0) return
     const now = clock.now()
-    const peers = [...this.#participants()]
+    const peers = [...this.#participants()].filter((peer) => !peer.isShunned(now))
     const waiting = requests.flights.size > 0 || peers.some((peer) => peer.outstanding > 0)
     this.#idleSince = waiting ? undefined : (this.#idleSince ?? now)
     const asks = planAsks({
@@ -310,7 +320,6 @@ export class Download implements SwarmListener {
     const blob = this.#blob
     if (this.#over || blob === undefined) return
     const now = this.#init.clock.now()
-    for (const participant of this.#participants()) this.#requests?.checkSilence(participant)
     const linked = [...this.#participants()].some((peer) => peer.role === 'registry' && peer.isSeed && !peer.distrusted)
     const delay = linked ? LINKED_FALLBACK_DELAY_MS : FALLBACK_DELAY_MS
     if (now - this.#peerProgressAt >= delay) this.#fallback?.start()

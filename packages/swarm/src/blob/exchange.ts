@@ -1,28 +1,18 @@
 import type { KeyObject } from 'node:crypto'
 import { Bitfield, type BlobSource, type ContentStore, chunkCount } from '@shoal/content'
 import type { Digest } from '@shoal/oci'
-import type { Clock } from '../clock.ts'
-import type { Bans } from '../exchange/bans.ts'
 import type { ChunkHeader, PeerAddress } from '../exchange/frame.ts'
 import type { Lane } from '../exchange/lane.ts'
-import { type ExchangeFrame, Link } from '../exchange/link.ts'
-import type { Logger } from '../logger.ts'
-import { type Certificate, CertificateError } from '../membership/certificate.ts'
+import type { ExchangeFrame, Link } from '../exchange/link.ts'
+import type { Certificate } from '../membership/certificate.ts'
+import type { LinkState } from '../peers/link-state.ts'
+import { type BlobFrame, PeerLinks, type PeerLinksInit } from '../peers/peer-links.ts'
 import type { RateLimiter } from '../rate-limiter.ts'
-import type { SwarmMetrics } from '../swarm-metrics.ts'
-import type { TransferMetrics } from '../transfer-metrics.ts'
-import { WireError } from '../wire.ts'
 import { BlobSwarm } from './blob-swarm.ts'
 import { Download, type DownloadProgress } from './download.ts'
 import type { Fallback } from './fallback.ts'
-import { holdWhole } from './holding.ts'
-import { LinkState } from './link-state.ts'
-import { Links } from './links.ts'
+import { hold } from './holding.ts'
 
-/** Peers that a process keeps links with. */
-export const MAX_LINKS = 512
-/** A peer that has not said a good hello within this time is dropped. */
-export const HELLO_TIMEOUT_MS = 5_000
 /** A blob that nobody here is interested in any more is let go of at the next sweep. */
 const SWEEP_MS = 15_000
 /** Payload bytes that all downloads of a process may have asked for and not written. */
@@ -40,34 +30,16 @@ export interface LinkedPeer {
 }
 
 /** What an exchange needs of its node. */
-export interface ExchangeInit {
-  /** Our own peer id. */
-  readonly peerId: string
+export interface ExchangeInit extends PeerLinksInit {
   readonly store: ContentStore
   readonly authorityKey: KeyObject
   readonly fallback: Fallback | undefined
-  readonly clock: Clock
   readonly random: () => number
-  readonly logger: Logger
-  readonly metrics: SwarmMetrics
-  readonly transfer: TransferMetrics
-  readonly uploadLimiter: RateLimiter
   readonly downloadLimiter: RateLimiter
-  readonly bans: Bans
-  /** Name and version for the peer's log. */
-  readonly agent: string
-  /** Our certificate; undefined before we were admitted. */
-  readonly certificate: () => Uint8Array | undefined
-  readonly verify: (certificate: Uint8Array, peerId: string) => Certificate
   /** Looks for peers that have a blob, by every way there is; resolves when all have been tried. */
   readonly discover: (digest: Digest, signal: AbortSignal) => Promise<void>
   readonly addressesOf: (peerId: string) => readonly string[]
   readonly learned: (peers: readonly PeerAddress[]) => void
-  /** A peer was admitted to a link, or its link ended. */
-  readonly onLink: (peerId: string, certificate: Certificate) => void
-  readonly onUnlink: (peerId: string, error?: Error) => void
-  /** A peer was banned: whatever connects us to it is to be closed. */
-  readonly onBan: (peerId: string) => void
 }
 
 /**
@@ -76,7 +48,7 @@ export interface ExchangeInit {
  */
 export class Exchange {
   readonly #init: ExchangeInit
-  readonly #links: Links
+  readonly #links: PeerLinks
   readonly #swarms = new Map<Digest, BlobSwarm>()
   readonly #loading = new Map<Digest, Promise<void>>()
   readonly #downloads = new Map<Digest, Download>()
@@ -86,7 +58,16 @@ export class Exchange {
 
   constructor(init: ExchangeInit) {
     this.#init = init
-    this.#links = new Links(init.peerId)
+    this.#links = new PeerLinks(init, {
+      onReady: (state) => this.#onReady(state),
+      onFrame: (state, frame) => this.#onFrame(state, frame),
+      onChunkStart: (state, header, length) => this.#onChunkStart(state, header, length),
+      onChunkEnd: (state, header, length) => this.#onChunkEnd(state, header, length),
+      onLaneLost: ({ link }) => this.#everySwarm((swarm) => swarm.onLaneLost(link)),
+      onClosed: ({ link }) => this.#everySwarm((swarm) => swarm.onLinkClosed(link)),
+      isAwaited: ({ link }) => [...this.#swarms.values()].some((swarm) => swarm.awaits(link)),
+      onSilent: ({ link }) => this.#everySwarm((swarm) => swarm.onSilent(link))
+    })
   }
 
   get peers(): LinkedPeer[] {
@@ -103,6 +84,7 @@ export class Exchange {
   }
 
   start(): void {
+    this.#links.start()
     this.#stopSweep = this.#init.clock.every(SWEEP_MS, () => this.#sweep())
   }
 
@@ -110,7 +92,7 @@ export class Exchange {
     this.#stopSweep()
     const stopped = new Error('this node is stopping')
     await Promise.allSettled([...this.#downloads.values()].map((download) => download.stop(stopped)))
-    for (const { link } of this.#links.all) link.close()
+    this.#links.stop()
     await Promise.allSettled([...this.#loading.values(), ...this.#settling.values()])
     for (const swarm of this.#swarms.values()) await swarm.holding?.close()
     this.#swarms.clear()
@@ -118,67 +100,17 @@ export class Exchange {
 
   /** Whether there is a link with a peer, or one is being made. */
   hasLink(peerId: string): boolean {
-    return this.#links.with(peerId).length > 0
+    return this.#links.has(peerId)
   }
 
-  /**
-   * Takes a lane to a peer into use: certificates first. A link that is ready is replaced only once the peer has said a
-   * good hello on the new lane too.
-   *
-   * @param dialled whether this side opened the lane
-   * @returns false when the peer is banned, is linked already and we dialled it, or there are too many
-   */
+  /** See {@link PeerLinks.accept}. */
   accept(lane: Lane, peerId: string, dialled: boolean): boolean {
-    const certificate = this.#init.certificate()
-    if (certificate === undefined || this.#init.bans.has(peerId)) return false
-    if ((dialled && this.#links.get(peerId) !== undefined) || this.#links.size >= MAX_LINKS) return false
-    const link = new Link({
-      lane,
-      peerId,
-      certificate,
-      agent: this.#init.agent,
-      verify: (bytes) => this.#init.verify(bytes, peerId),
-      handler: {
-        onReady: (shown) => this.#onReady(state, shown),
-        onFrame: (frame) => this.#onFrame(state, frame),
-        onChunkStart: (header, length) => this.#onChunkStart(state, header, length),
-        onChunkEnd: (header, length) => this.#onChunkEnd(state, header, length),
-        onClose: (error) => this.#onClose(state, error)
-      }
-    })
-    const state = new LinkState(link, dialled, {
-      link,
-      limiter: this.#init.uploadLimiter,
-      logger: this.#init.logger,
-      transfer: {
-        ...this.#init.transfer,
-        sent: (to, kind, bytes) => {
-          state.bytesSent += bytes
-          this.#init.transfer.sent(to, kind, bytes)
-        }
-      }
-    })
-    this.#links.add(state)
-    this.#init.clock.after(HELLO_TIMEOUT_MS, () => {
-      if (state.certificate === undefined) link.close(new CertificateError('the peer showed no certificate in time'))
-    })
-    link.start()
-    return true
+    return this.#links.accept(lane, peerId, dialled)
   }
 
   /** Ends the link with a peer, if there is one. */
   unlink(peerId: string): void {
-    for (const { link } of this.#links.with(peerId)) link.close()
-  }
-
-  /** Keeps a peer out, and says so. */
-  ban(peerId: string, reason: string): void {
-    if (this.#init.bans.has(peerId)) return
-    this.#init.bans.add(peerId)
-    this.#init.metrics.banned(reason)
-    this.#init.logger.warn({ peer: peerId, reason }, 'banned a peer')
-    this.unlink(peerId)
-    this.#init.onBan(peerId)
+    this.#links.unlink(peerId)
   }
 
   /**
@@ -225,7 +157,7 @@ export class Exchange {
       discovery: this.#init.discover(digest, controller.signal),
       roomBytes: () => MAX_PENDING_BYTES - this.#pendingBytes(),
       pace: this.#init.downloadLimiter,
-      ban: (peerId, reason) => this.ban(peerId, reason)
+      ban: (peerId, reason) => this.#links.ban(peerId, reason)
     })
     this.#downloads.set(digest, download)
     swarm.listener = download
@@ -267,7 +199,7 @@ export class Exchange {
       await source?.close()
       return false
     }
-    swarm.hold(holdWhole(source, signed.map, signed.segments, Bitfield.full(chunkCount(signed.map))))
+    await swarm.hold(hold(source, signed.map, signed.segments, Bitfield.full(chunkCount(signed.map))))?.close()
     return true
   }
 
@@ -278,6 +210,10 @@ export class Exchange {
     swarm.leave()
     for (const state of this.#links.ready) state.forget(digest)
     await swarm.holding?.close()
+  }
+
+  #everySwarm(tell: (swarm: BlobSwarm) => void): void {
+    for (const swarm of this.#swarms.values()) tell(swarm)
   }
 
   #sweep(): void {
@@ -318,19 +254,11 @@ export class Exchange {
     return this.#links.get(link.peerId)?.channel(digest) ?? 0
   }
 
-  #onReady(state: LinkState, certificate: Certificate): void {
-    const { peerId } = state.link
-    state.certificate = certificate
-    state.readyAt = this.#init.clock.now()
-    const spare = this.#links.promote(state)
-    spare?.link.close()
-    if (spare === state) return
-    this.#init.onLink(peerId, certificate)
-    for (const digest of this.#downloads.keys()) this.#swarm(digest).introduce(state.link)
+  #onReady({ link }: LinkState): void {
+    for (const digest of this.#downloads.keys()) this.#swarm(digest).introduce(link)
   }
 
-  #onFrame(state: LinkState, frame: ExchangeFrame): void {
-    if (this.#links.get(state.link.peerId) !== state) return
+  #onFrame(state: LinkState, frame: BlobFrame): void {
     if (frame.type === 'bitfield') {
       if (!frame.absent) state.theirs(frame.channel, frame.digest)
       this.#onBitfield(state, frame)
@@ -370,20 +298,17 @@ export class Exchange {
   }
 
   #onChunkStart(state: LinkState, header: ChunkHeader, length: number): Uint8Array | undefined {
-    const swarm = this.#swarms.get(state.digestOf(header.channel))
-    return swarm?.onChunkStart(state.link, header.index, header.offset, length)
+    const swarm = state.hasLeft(header.channel) ? undefined : this.#swarms.get(state.digestOf(header.channel))
+    if (swarm?.listener === undefined) {
+      state.stray(length)
+      return undefined
+    }
+    return swarm.onChunkStart(state.link, header.index, header.offset, length)
   }
 
   #onChunkEnd(state: LinkState, header: ChunkHeader, length: number): void {
     state.bytesReceived += length
+    if (state.hasLeft(header.channel)) return
     this.#swarms.get(state.digestOf(header.channel))?.onChunkEnd(state.link, header.index, length)
-  }
-
-  #onClose(state: LinkState, error?: Error): void {
-    const { peerId } = state.link
-    this.#links.remove(state)
-    for (const swarm of this.#swarms.values()) swarm.onLinkClosed(state.link)
-    if (error instanceof WireError) this.#init.metrics.rejected('protocol')
-    if (this.#links.get(peerId) === undefined) this.#init.onUnlink(peerId, error)
   }
 }

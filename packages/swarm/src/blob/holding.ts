@@ -1,11 +1,4 @@
-import {
-  type Bitfield,
-  type BlobSource,
-  type ChunkMap,
-  chunkLength,
-  chunkOffset,
-  type PartialBlob
-} from '@shoal/content'
+import { type Bitfield, type BlobSource, type ChunkMap, chunkOffset } from '@shoal/content'
 
 /** What this node holds of a blob, as its uploads see it. */
 export interface Holding {
@@ -14,41 +7,25 @@ export interface Holding {
   readonly segments: readonly Uint8Array[]
   /** Live: grows while the blob is downloaded. */
   readonly have: Bitfield
-  /** Reads chunk `index`, which must be held. */
-  readChunk(index: number): Promise<Uint8Array>
+  /** Reads from `offset` on inside chunk `index`, which must be held, as much as `target` takes. */
+  read(index: number, offset: number, target: Uint8Array): Promise<void>
   close(): Promise<void>
 }
 
-/** A whole blob as a holding. */
-export function holdWhole(source: BlobSource, map: ChunkMap, segments: readonly Uint8Array[], have: Bitfield): Holding {
+/** A blob, whole or still coming in, as a holding. The source is closed with it. */
+export function hold(source: BlobSource, map: ChunkMap, segments: readonly Uint8Array[], have: Bitfield): Holding {
   return {
     map,
     segments,
     have,
-    async readChunk(index) {
-      const chunk = Buffer.allocUnsafeSlow(chunkLength(map, index))
-      for (let at = 0; at < chunk.length; ) {
-        const read = await source.read(chunk.subarray(at), chunkOffset(map, index) + at)
+    async read(index, offset, target) {
+      const start = chunkOffset(map, index) + offset
+      for (let at = 0; at < target.length; ) {
+        const read = await source.read(target.subarray(at), start + at)
         if (read === 0) throw new Error(`blob ${map.digest} is shorter on disk than it should be`)
         at += read
       }
-      return chunk
     },
     close: () => source.close()
-  }
-}
-
-/** A blob that is still coming in as a holding. It is closed by its download. */
-export function holdPartial(blob: PartialBlob, segments: readonly Uint8Array[]): Holding {
-  return {
-    map: blob.map,
-    segments,
-    have: blob.have,
-    async readChunk(index) {
-      const chunk = Buffer.allocUnsafeSlow(chunkLength(blob.map, index))
-      await blob.readChunk(index, chunk)
-      return chunk
-    },
-    close: () => Promise.resolve()
   }
 }

@@ -3,6 +3,9 @@ import type { Link } from '../exchange/link.ts'
 import type { Role } from '../membership/certificate.ts'
 import { PeerPace } from './peer-pace.ts'
 
+/** A peer that did not answer is not asked again within this time, unless it speaks. */
+export const SHUNNED_MS = 5_000
+
 /** One peer's part in the swarm of one blob, as we know it. */
 export class Participant {
   readonly link: Link
@@ -25,6 +28,8 @@ export class Participant {
   anyAskedAt = 0
   /** It has sent everything once: not asked for any before this time. */
   exhaustedUntil = 0
+  /** When it was found not to answer; undefined as long as it does. */
+  shunnedAt: number | undefined
   /** When its latest bytes came. */
   lastArrivalAt = 0
   /** It sent a wrong chunk of this blob. */
@@ -38,6 +43,13 @@ export class Participant {
 
   get peerId(): string {
     return this.link.peerId
+  }
+
+  /** Whether it is to be let be: it did not answer and has not spoken since. */
+  isShunned(now: number): boolean {
+    if (this.shunnedAt === undefined) return false
+    if (this.link.heardAt > this.shunnedAt || now - this.shunnedAt >= SHUNNED_MS) this.shunnedAt = undefined
+    return this.shunnedAt !== undefined
   }
 
   get isSeed(): boolean {

@@ -17,6 +17,11 @@ export const MAX_INDEXES = 1024
 /** Peers that one PEERS frame may carry. */
 export const MAX_PEERS = 64
 
+/** A lane's fingerprint is a SHA-256. */
+export const FINGERPRINT_BYTES = 32
+/** Bytes of the key in a lane offer. */
+export const LANE_KEY_BYTES = 32
+
 const MAX_DIGEST_TEXT_BYTES = 135
 const MAX_AGENT_BYTES = 64
 const MAX_ADDRESS_BYTES = 256
@@ -40,7 +45,10 @@ export const FRAME_TYPES = {
   chunk: 9,
   cancel: 10,
   reject: 11,
-  peers: 12
+  peers: 12,
+  lane: 13,
+  ping: 14,
+  pong: 15
 } as const
 
 /** Why a request is refused. */
@@ -51,6 +59,22 @@ const REJECT_REASONS: readonly RejectReason[] = ['lacking', 'exhausted', 'busy',
 export interface PeerAddress {
   readonly peerId: string
   /** Multiaddrs in text form. */
+  readonly addresses: readonly string[]
+}
+
+/** What a node asks of a direct lane: encryption, or only that both ends prove who they are. */
+export type LaneEncryption = 'tls' | 'none'
+const LANE_ENCRYPTIONS: readonly LaneEncryption[] = ['tls', 'none']
+
+/** How a peer's end of the direct lane can be reached and known. */
+export interface LaneOffer {
+  /** `tls` when it insists on it; a pair goes without only where both allow that. */
+  readonly encryption: LaneEncryption
+  /** SHA-256 of its certificate. */
+  readonly fingerprint: Uint8Array
+  /** Made for the receiver of this offer alone: proves on a lane without encryption that it is the receiver who dials. */
+  readonly key: Uint8Array
+  /** Multiaddrs to dial; none when it cannot be dialled. */
   readonly addresses: readonly string[]
 }
 
@@ -102,6 +126,10 @@ export type ControlFrame =
       readonly indexes: readonly number[]
     }
   | { readonly type: 'peers'; readonly channel: number; readonly peers: readonly PeerAddress[] }
+  | { readonly type: 'lane'; readonly offer: LaneOffer }
+  /** Are you there? */
+  | { readonly type: 'ping' }
+  | { readonly type: 'pong' }
 
 /** What a CHUNK frame says of its payload. */
 export interface ChunkHeader {
@@ -122,16 +150,17 @@ export function encodeFrame(frame: ControlFrame): Uint8Array {
   return bytes
 }
 
-/** Writes the headers of a CHUNK frame whose payload of `length` bytes follows. */
-export function encodeChunkHeader(header: ChunkHeader, length: number): Uint8Array {
-  const bytes = new Uint8Array(FRAME_HEADER_BYTES + CHUNK_HEADER_BYTES)
-  const view = new DataView(bytes.buffer)
+/** Bytes of a CHUNK frame before its payload. */
+export const CHUNK_FRAME_HEADER_BYTES = FRAME_HEADER_BYTES + CHUNK_HEADER_BYTES
+
+/** Writes the headers of a CHUNK frame to the start of `frame`, where `length` bytes of payload follow them. */
+export function writeChunkHeader(frame: Uint8Array, header: ChunkHeader, length: number): void {
+  const view = new DataView(frame.buffer, frame.byteOffset)
   view.setUint32(0, 1 + CHUNK_HEADER_BYTES + length)
   view.setUint8(4, FRAME_TYPES.chunk)
   view.setUint32(5, header.channel)
   view.setUint32(9, header.index)
   view.setUint32(13, header.offset)
-  return bytes
 }
 
 function encodeBody(frame: ControlFrame): Uint8Array {
@@ -172,6 +201,14 @@ function encodeBody(frame: ControlFrame): Uint8Array {
     case 'peers':
       writer.u32(frame.channel)
       return writePeers(writer, frame.peers).finish()
+    case 'lane': {
+      const { encryption, fingerprint, key, addresses } = frame.offer
+      writer.u8(LANE_ENCRYPTIONS.indexOf(encryption)).bytes(fingerprint).bytes(key)
+      return writer.list(addresses, (address) => writer.text(address)).finish()
+    }
+    case 'ping':
+    case 'pong':
+      return writer.finish()
   }
 }
 
@@ -254,6 +291,18 @@ function decodeBody(type: number, reader: WireReader): ControlFrame {
     }
     case FRAME_TYPES.peers:
       return { type: 'peers', channel: reader.u32(), peers: readPeers(reader) }
+    case FRAME_TYPES.lane: {
+      const encryption = LANE_ENCRYPTIONS[reader.u8()]
+      if (encryption === undefined) throw new WireError('unknown encryption in a lane offer')
+      const fingerprint = reader.bytes(FINGERPRINT_BYTES)
+      const key = reader.bytes(LANE_KEY_BYTES)
+      const addresses = reader.list(MAX_ADDRESSES, () => reader.text(MAX_ADDRESS_BYTES))
+      return { type: 'lane', offer: { encryption, fingerprint, key, addresses } }
+    }
+    case FRAME_TYPES.ping:
+      return { type: 'ping' }
+    case FRAME_TYPES.pong:
+      return { type: 'pong' }
     default:
       throw new WireError(`unknown frame type ${type}`)
   }

@@ -19,11 +19,11 @@ export interface Lane {
   /** Starts delivery to `handler`. Called once. */
   attach(handler: LaneHandler): void
   /**
-   * Queues bytes for sending; `payload`, when given, follows `head`. The bytes must not change afterwards.
+   * Queues bytes for sending. They must not change afterwards.
    *
    * @returns false when the caller should wait for {@link Lane.drained} before sending more
    */
-  send(head: Uint8Array, payload?: Uint8Array): boolean
+  send(bytes: Uint8Array): boolean
   /** Resolves when more may be sent. Rejects when the lane closes or `signal` fires. */
   drained(options?: { signal?: AbortSignal }): Promise<void>
   /** Ends the lane, with queued bytes sent when there is no error. Idempotent. */

@@ -1,5 +1,4 @@
 import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
-import { Uint8ArrayList } from 'uint8arraylist'
 import type { Lane, LaneHandler } from './lane.ts'
 
 /**
@@ -32,10 +31,10 @@ export class Libp2pLane implements Lane {
     if (this.#stream.status !== 'open') this.#end()
   }
 
-  send(head: Uint8Array, payload?: Uint8Array): boolean {
+  send(bytes: Uint8Array): boolean {
     if (this.#closed || this.#stream.writeStatus !== 'writable') return true
     try {
-      return this.#stream.send(payload === undefined ? head : new Uint8ArrayList(head, payload))
+      return this.#stream.send(bytes)
     } catch (error) {
       this.close(error instanceof Error ? error : new Error(String(error)))
       return true

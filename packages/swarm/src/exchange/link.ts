@@ -1,12 +1,14 @@
 import type { Certificate } from '../membership/certificate.ts'
 import { WireError } from '../wire.ts'
+import { type ChunkOutlet, LaneOutlet } from './chunk-outlet.ts'
 import {
+  CHUNK_FRAME_HEADER_BYTES,
   type ChunkHeader,
   type ControlFrame,
   EXCHANGE_VERSION,
-  encodeChunkHeader,
   encodeFrame,
-  MAX_PIECE_BYTES
+  MAX_PIECE_BYTES,
+  writeChunkHeader
 } from './frame.ts'
 import { FrameParser } from './frame-parser.ts'
 import type { Lane } from './lane.ts'
@@ -40,10 +42,21 @@ export interface LinkInit {
   /** Checks the peer's certificate; throws when it does not admit. */
   readonly verify: (certificate: Uint8Array) => Certificate
   readonly handler: LinkHandler
+  /** Milliseconds on a clock that never goes back. */
+  readonly now: () => number
+}
+
+/** A chunk to be sent. */
+export interface OutgoingChunk extends Omit<ChunkHeader, 'offset'> {
+  /** Bytes. */
+  readonly length: number
+  /** Writes the chunk's bytes from `offset` on to `target`, all that fit there. */
+  read(target: Uint8Array, offset: number): Promise<void>
 }
 
 /**
- * A conversation with one peer: certificates first, then frames both ways. Nothing reaches the handler before the
+ * A conversation with one peer: certificates first, then frames both ways. Chunks go out over the direct lane while there
+ * is one. Nothing reaches the handler before the
  * peer's certificate is good, and whatever breaks the protocol closes the link.
  */
 export class Link {
@@ -51,13 +64,18 @@ export class Link {
   readonly lane: Lane
   readonly #init: LinkInit
   readonly #parser: FrameParser
+  readonly #outlet: ChunkOutlet
+  #direct: ChunkOutlet | undefined
   #certificate: Certificate | undefined
+  #heardAt: number
   #closed = false
 
   constructor(init: LinkInit) {
     this.peerId = init.peerId
     this.lane = init.lane
     this.#init = init
+    this.#heardAt = init.now()
+    this.#outlet = new LaneOutlet(init.lane, () => this.#closed)
     this.#parser = new FrameParser({
       onFrame: (frame) => this.#onFrame(frame),
       onChunkStart: (header, length) => {
@@ -89,24 +107,70 @@ export class Link {
     if (this.lane.queuedBytes > MAX_QUEUED_BYTES) this.close(new Error('the peer does not read what it is sent'))
   }
 
+  /** Over what the next chunk goes out. */
+  get outlet(): ChunkOutlet {
+    return this.#direct?.closed === false ? this.#direct : this.#outlet
+  }
+
+  /** The peer has dialled our direct lane, or that lane has ended. */
+  useDirect(outlet: ChunkOutlet | undefined): void {
+    this.#direct = outlet
+  }
+
+  /**
+   * Takes the bytes of a direct lane that we dialled: chunks and nothing else. What it throws ends that lane.
+   *
+   * @throws WireError from the function that it returns
+   */
+  receiveDirect(): (bytes: Uint8Array) => void {
+    const parser = new FrameParser({
+      onFrame: ({ type }) => {
+        throw new WireError(`${type} came on the direct lane, which is for chunks`)
+      },
+      onChunkStart: (header, length) => this.#init.handler.onChunkStart(header, length),
+      onChunkEnd: (header, length) => this.#init.handler.onChunkEnd(header, length)
+    })
+    return (bytes) => {
+      this.#heardAt = this.#init.now()
+      if (!this.#closed) parser.push(bytes)
+    }
+  }
+
   /**
    * Sends a chunk in pieces, as fast as the peer takes them.
    *
    * @param paced called before each piece with its length; waits for the upload rate
-   * @returns the bytes sent: fewer than the chunk when `signal` fired in between
-   * @throws Error when the link closes
+   * @returns the bytes sent: fewer than the chunk when `signal` fired or the lane was lost in between
+   * @throws what `read` throws
    */
   async sendChunk(
-    header: Omit<ChunkHeader, 'offset'>,
-    chunk: Uint8Array,
+    chunk: OutgoingChunk,
     options: { signal: AbortSignal; paced: (bytes: number) => Promise<void> }
   ): Promise<number> {
+    const { signal } = options
+    const { outlet } = this
+    const { channel, index } = chunk
     for (let offset = 0; offset < chunk.length; offset += MAX_PIECE_BYTES) {
-      const piece = chunk.subarray(offset, offset + MAX_PIECE_BYTES)
-      await options.paced(piece.length)
-      await this.lane.drained()
-      if (options.signal.aborted) return offset
-      this.lane.send(encodeChunkHeader({ ...header, offset }, piece.length), piece)
+      const length = Math.min(MAX_PIECE_BYTES, chunk.length - offset)
+      await options.paced(length)
+      let frame: Uint8Array
+      try {
+        frame = await outlet.frame(CHUNK_FRAME_HEADER_BYTES + length, { signal })
+      } catch {
+        return offset
+      }
+      try {
+        await chunk.read(frame.subarray(CHUNK_FRAME_HEADER_BYTES), offset)
+      } catch (error) {
+        outlet.send(frame, { unsent: true })
+        throw error
+      }
+      if (signal.aborted || outlet.closed) {
+        outlet.send(frame, { unsent: true })
+        return offset
+      }
+      writeChunkHeader(frame, { channel, index, offset }, length)
+      outlet.send(frame)
     }
     return chunk.length
   }
@@ -116,8 +180,14 @@ export class Link {
     this.lane.close(error)
   }
 
+  /** When the peer's latest bytes came, on whatever lane, ms. */
+  get heardAt(): number {
+    return this.#heardAt
+  }
+
   #onData(bytes: Uint8Array): void {
     if (this.#closed) return
+    this.#heardAt = this.#init.now()
     try {
       this.#parser.push(bytes)
     } catch (error) {

@@ -28,9 +28,9 @@ class MemoryLane implements Lane {
     if (this.#closed) handler.onClose()
   }
 
-  send(head: Uint8Array, payload?: Uint8Array): boolean {
+  send(sent: Uint8Array): boolean {
     if (this.#closed) return true
-    const bytes = payload === undefined ? head.slice() : Buffer.concat([head, payload])
+    const bytes = sent.slice()
     this.queuedBytes += bytes.length
     this.#schedule(() => {
       this.queuedBytes -= bytes.length

@@ -33,13 +33,26 @@ export function tcpMultiaddr(address: string, port: number): string {
   return `/${kind}/${address}/tcp/${port}`
 }
 
-/** The multiaddrs to listen on. `::` stands for every address of both families. */
-export function listenMultiaddrs(listen: ListenAddress): string[] {
-  const { host, port } = listen
-  if (host === '::') return [tcpMultiaddr('::', port), tcpMultiaddr('0.0.0.0', port)]
-  if (host !== undefined) return [tcpMultiaddr(host, port)]
+/** The hosts to listen on. `::` stands for every address of both families. */
+export function listenHosts(listen: ListenAddress): string[] {
+  const { host } = listen
+  if (host === '::') return ['::', '0.0.0.0']
+  if (host !== undefined) return [host]
   const addresses = Object.values(networkInterfaces()).flatMap((entries) => entries ?? [])
-  return addresses.filter(({ address }) => isPrivateAddress(address)).map(({ address }) => tcpMultiaddr(address, port))
+  return addresses.map(({ address }) => address).filter(isPrivateAddress)
+}
+
+/** The same as multiaddrs. */
+export function listenMultiaddrs(listen: ListenAddress): string[] {
+  return listenHosts(listen).map((host) => tcpMultiaddr(host, listen.port))
+}
+
+/** The addresses of this machine that an address listened on stands for: itself, or all of its family. */
+export function concreteHosts(address: string): string[] {
+  if (address !== '::' && address !== '0.0.0.0') return [address]
+  const family = address === '::' ? 'IPv6' : 'IPv4'
+  const addresses = Object.values(networkInterfaces()).flatMap((entries) => entries ?? [])
+  return addresses.filter((entry) => entry.family === family).map((entry) => entry.address)
 }
 
 /**

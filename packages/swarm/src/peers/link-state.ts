@@ -1,11 +1,16 @@
 import type { Digest } from '@shoal/oci'
 import type { Link } from '../exchange/link.ts'
+import type { DirectLane } from '../lane/direct-lanes.ts'
 import type { Certificate } from '../membership/certificate.ts'
 import { WireError } from '../wire.ts'
 import { Uploads, type UploadsInit } from './uploads.ts'
 
 /** Blobs that one peer may speak of at a time. */
 export const MAX_CHANNELS = 4_096
+
+const MAX_LEFT_CHANNELS = 256
+/** Payload that a peer may send over the life of a link for blobs that one of us has left meanwhile. */
+export const MAX_STRAY_BYTES = 256 * 1024 * 1024
 
 /** What this node keeps about one link: the numbers that both sides gave to blobs, and what it is being sent. */
 export class LinkState {
@@ -16,11 +21,19 @@ export class LinkState {
   certificate: Certificate | undefined
   /** When the peer had shown its certificate, ms. */
   readyAt = 0
+  /** Since when it owes us something, and when it was asked whether it is there; ms. */
+  watchedAt = 0
+  pingedAt = 0
+  /** The direct lane with this peer, when this process has any. */
+  lane: DirectLane | undefined
   bytesReceived = 0
   bytesSent = 0
   readonly #ours = new Map<Digest, number>()
   readonly #theirs = new Map<number, Digest>()
+  /** Numbers that the peer has withdrawn: chunks may still come over the direct lane that it sent before. */
+  readonly #left = new Set<number>()
   #nextChannel = 1
+  #strayBytes = 0
 
   constructor(link: Link, dialled: boolean, uploads: UploadsInit) {
     this.link = link
@@ -61,7 +74,25 @@ export class LinkState {
   }
 
   forgetTheirs(channel: number): void {
-    this.#theirs.delete(channel)
+    if (!this.#theirs.delete(channel)) return
+    this.#left.add(channel)
+    const [oldest] = this.#left
+    if (this.#left.size > MAX_LEFT_CHANNELS && oldest !== undefined) this.#left.delete(oldest)
+  }
+
+  /** Whether the peer has withdrawn a number not long ago. */
+  hasLeft(channel: number): boolean {
+    return this.#left.has(channel)
+  }
+
+  /**
+   * Bytes came that nobody here wants any more.
+   *
+   * @throws WireError when it is more than can have been on its way
+   */
+  stray(bytes: number): void {
+    this.#strayBytes += bytes
+    if (this.#strayBytes > MAX_STRAY_BYTES) throw new WireError('the peer goes on sending what nobody wants')
   }
 
   /** We are not in the blob's swarm any more. */

@@ -15,7 +15,10 @@ export interface UploadJob {
   readonly index: number | undefined
   /** Settles which chunk it is, at the moment of sending. Undefined: there is none to give, for this reason. */
   choose(): { readonly index: number } | { readonly reason: RejectReason }
-  read(index: number): Promise<Uint8Array>
+  /** Bytes of a chunk. */
+  length(index: number): number
+  /** Reads from `offset` on inside a chunk, as much as `target` takes. */
+  read(index: number, offset: number, target: Uint8Array): Promise<void>
   /** The chunk went out whole, or did not. */
   finished(index: number, complete: boolean): void
 }
@@ -122,22 +125,26 @@ export class Uploads {
     const { index } = choice
     const controller = new AbortController()
     this.#sending = { channel, index, any, controller }
+    const length = job.length(index)
     let complete = false
+    let begun = false
+    const read = async (target: Uint8Array, offset: number) => {
+      await job.read(index, offset, target)
+      begun = true
+    }
     try {
-      const chunk = await job.read(index).catch((error: unknown) => {
-        logger.error({ error, index }, 'cannot read a chunk that should be held')
-        return undefined
-      })
-      if (chunk === undefined) {
-        link.send({ type: 'reject', channel, reason: 'lacking', any: any ? 1 : 0, indexes: any ? [] : [index] })
-        return
-      }
-      const sent = await link.sendChunk({ channel, index }, chunk, {
-        signal: controller.signal,
-        paced: (bytes) => limiter.take(bytes)
-      })
-      transfer.sent('peer', link.lane.kind, sent)
-      complete = sent === chunk.length
+      const { kind } = link.outlet
+      const sent = await link.sendChunk(
+        { channel, index, length, read },
+        { signal: controller.signal, paced: (bytes) => limiter.take(bytes) }
+      )
+      transfer.sent('peer', kind, sent)
+      complete = sent === length
+    } catch (error) {
+      logger.error({ error, index }, 'cannot read a chunk that should be held')
+      // Once its first piece has gone out, a chunk of our choice is known to the peer by its number.
+      const byNumber = begun || !any
+      link.send({ type: 'reject', channel, reason: 'lacking', any: byNumber ? 0 : 1, indexes: byNumber ? [index] : [] })
     } finally {
       this.#sending = undefined
       job.finished(index, complete)

@@ -1,0 +1,266 @@
+import type { Clock } from '../clock.ts'
+import type { Bans } from '../exchange/bans.ts'
+import type { ChunkHeader } from '../exchange/frame.ts'
+import type { Lane } from '../exchange/lane.ts'
+import { type ExchangeFrame, Link } from '../exchange/link.ts'
+import type { DirectLanes } from '../lane/direct-lanes.ts'
+import type { Logger } from '../logger.ts'
+import { type Certificate, CertificateError } from '../membership/certificate.ts'
+import type { RateLimiter } from '../rate-limiter.ts'
+import type { SwarmMetrics } from '../swarm-metrics.ts'
+import type { TransferMetrics } from '../transfer-metrics.ts'
+import { WireError } from '../wire.ts'
+import { LinkState } from './link-state.ts'
+import { Links } from './links.ts'
+
+/** Peers that a process keeps links with. */
+export const MAX_LINKS = 512
+/** A peer that has not said a good hello within this time is dropped. */
+export const HELLO_TIMEOUT_MS = 5_000
+/** A peer that owes us something and has been silent for this long is asked whether it is there. */
+export const PING_AFTER_MS = 750
+/** One that has not said anything for this long is counted on no more, as long as it stays silent. */
+export const SILENT_AFTER_MS = 1_750
+/** One that has not said anything for this long is gone. */
+export const DEAD_AFTER_MS = 6_000
+const WATCH_MS = 250
+/** A watch that comes so much too late tells of this process, not of its peers. */
+const LATE_WATCH_MS = 250
+
+/** What links need of their node. */
+export interface PeerLinksInit {
+  /** Our own peer id. */
+  readonly peerId: string
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metrics: SwarmMetrics
+  readonly transfer: TransferMetrics
+  readonly uploadLimiter: RateLimiter
+  readonly bans: Bans
+  /** Name and version for the peer's log. */
+  readonly agent: string
+  /** Our certificate; undefined before we were admitted. */
+  readonly certificate: () => Uint8Array | undefined
+  readonly verify: (certificate: Uint8Array, peerId: string) => Certificate
+  /** Direct lanes; undefined for none: all goes over libp2p. */
+  readonly lanes: DirectLanes | undefined
+  /** Host under which libp2p reaches a peer. */
+  readonly hostOf: (peerId: string) => string | undefined
+  /** A peer was admitted to a link, or its link ended. */
+  readonly onLink: (peerId: string, certificate: Certificate) => void
+  readonly onUnlink: (peerId: string, error?: Error) => void
+  /** A peer was banned: whatever connects us to it is to be closed. */
+  readonly onBan: (peerId: string) => void
+}
+
+/** Frames about blobs: all but those that the links deal with themselves. */
+export type BlobFrame = Exclude<ExchangeFrame, { type: 'lane' | 'ping' | 'pong' }>
+
+/** Whom links tell of what comes over them. */
+export interface PeerLinksHandler {
+  /** A peer has shown a good certificate. */
+  onReady(state: LinkState): void
+  onFrame(state: LinkState, frame: BlobFrame): void
+  onChunkStart(state: LinkState, header: ChunkHeader, length: number): Uint8Array | undefined
+  onChunkEnd(state: LinkState, header: ChunkHeader, length: number): void
+  /** What was on its way over the direct lane is lost. */
+  onLaneLost(state: LinkState): void
+  /** The link has ended. */
+  onClosed(state: LinkState): void
+  /** Whether a peer was asked for something that has not come. */
+  isAwaited(state: LinkState): boolean
+  /** A peer does not answer: what it was asked for is better asked elsewhere. */
+  onSilent(state: LinkState): void
+}
+
+/** The links of a node: makes them, checks who is at the other end, gives them direct lanes and notices when they die. */
+export class PeerLinks {
+  readonly #init: PeerLinksInit
+  readonly #handler: PeerLinksHandler
+  readonly #links: Links
+  #watchedAt = 0
+  #stopWatch: () => void = () => undefined
+
+  constructor(init: PeerLinksInit, handler: PeerLinksHandler) {
+    this.#init = init
+    this.#handler = handler
+    this.#links = new Links(init.peerId)
+  }
+
+  get size(): number {
+    return this.#links.size
+  }
+
+  /** Links whose peers have shown their certificates. */
+  get ready(): readonly LinkState[] {
+    return this.#links.ready
+  }
+
+  /** The ready link with a peer. */
+  get(peerId: string): LinkState | undefined {
+    return this.#links.get(peerId)
+  }
+
+  /** Whether there is a link with a peer, or one is being made. */
+  has(peerId: string): boolean {
+    return this.#links.with(peerId).length > 0
+  }
+
+  start(): void {
+    this.#watchedAt = this.#init.clock.now()
+    this.#stopWatch = this.#init.clock.every(WATCH_MS, () => this.#watch())
+  }
+
+  stop(): void {
+    this.#stopWatch()
+    for (const { link } of this.#links.all) link.close()
+  }
+
+  /**
+   * Takes a lane to a peer into use: certificates first. A link that is ready is replaced only once the peer has said a
+   * good hello on the new lane too.
+   *
+   * @param dialled whether this side opened the lane
+   * @returns false when the peer is banned, is linked already and we dialled it, or there are too many
+   */
+  accept(lane: Lane, peerId: string, dialled: boolean): boolean {
+    const { certificate: own, bans, clock, verify, agent } = this.#init
+    const certificate = own()
+    if (certificate === undefined || bans.has(peerId)) return false
+    if ((dialled && this.#links.get(peerId) !== undefined) || this.#links.size >= MAX_LINKS) return false
+    const link = new Link({
+      lane,
+      peerId,
+      certificate,
+      agent,
+      now: () => clock.now(),
+      verify: (bytes) => verify(bytes, peerId),
+      handler: {
+        onReady: (shown) => this.#onReady(state, shown),
+        onFrame: (frame) => this.#onFrame(state, frame),
+        onChunkStart: (header, length) => this.#handler.onChunkStart(state, header, length),
+        onChunkEnd: (header, length) => this.#handler.onChunkEnd(state, header, length),
+        onClose: (error) => this.#onClose(state, error)
+      }
+    })
+    const state = new LinkState(link, dialled, {
+      link,
+      limiter: this.#init.uploadLimiter,
+      logger: this.#init.logger,
+      transfer: {
+        ...this.#init.transfer,
+        sent: (to, kind, bytes) => {
+          state.bytesSent += bytes
+          this.#init.transfer.sent(to, kind, bytes)
+        }
+      }
+    })
+    this.#links.add(state)
+    clock.after(HELLO_TIMEOUT_MS, () => {
+      if (state.certificate === undefined) link.close(new CertificateError('the peer showed no certificate in time'))
+    })
+    link.start()
+    return true
+  }
+
+  /** Ends the link with a peer, if there is one. */
+  unlink(peerId: string): void {
+    for (const { link } of this.#links.with(peerId)) link.close()
+  }
+
+  /** Keeps a peer out, and says so. */
+  ban(peerId: string, reason: string): void {
+    const { bans, metrics, logger, onBan } = this.#init
+    if (bans.has(peerId)) return
+    bans.add(peerId)
+    metrics.banned(reason)
+    logger.warn({ peer: peerId, reason }, 'banned a peer')
+    this.unlink(peerId)
+    onBan(peerId)
+  }
+
+  #onReady(state: LinkState, certificate: Certificate): void {
+    state.certificate = certificate
+    state.readyAt = this.#init.clock.now()
+    const spare = this.#links.promote(state)
+    spare?.link.close()
+    if (spare === state) return
+    this.#openLane(state)
+    this.#init.onLink(state.link.peerId, certificate)
+    this.#handler.onReady(state)
+  }
+
+  /** Prepares the direct lane with a peer and tells it how to dial ours. */
+  #openLane(state: LinkState): void {
+    const { lanes, hostOf } = this.#init
+    if (lanes === undefined) return
+    const { link } = state
+    state.lane = lanes.open({
+      host: hostOf(link.peerId),
+      onOutlet: (outlet) => link.useDirect(outlet),
+      onOpen: () => link.receiveDirect(),
+      onClosed: (error) => {
+        if (error instanceof WireError) link.close(error)
+        else this.#handler.onLaneLost(state)
+      }
+    })
+    link.send({ type: 'lane', offer: state.lane.offer })
+  }
+
+  #onFrame(state: LinkState, frame: ExchangeFrame): void {
+    if (this.#links.get(state.link.peerId) !== state) return
+    switch (frame.type) {
+      case 'lane':
+        state.lane?.onOffer(frame.offer)
+        break
+      case 'ping':
+        state.link.send({ type: 'pong' })
+        break
+      case 'pong':
+        break
+      default:
+        this.#handler.onFrame(state, frame)
+    }
+  }
+
+  #onClose(state: LinkState, error?: Error): void {
+    const { peerId } = state.link
+    this.#links.remove(state)
+    state.lane?.close()
+    this.#handler.onClosed(state)
+    if (error instanceof WireError) this.#init.metrics.rejected('protocol')
+    if (this.#links.get(peerId) === undefined) this.#init.onUnlink(peerId, error)
+  }
+
+  /** Looks after peers that owe us something: TCP alone takes minutes to notice that a machine is gone. */
+  #watch(): void {
+    const now = this.#init.clock.now()
+    const isLate = now - this.#watchedAt > WATCH_MS + LATE_WATCH_MS
+    this.#watchedAt = now
+    for (const state of this.#links.ready) {
+      const { link } = state
+      // What has come while this process stood still has not been read yet.
+      if (isLate || !this.#handler.isAwaited(state)) {
+        state.watchedAt = now
+        continue
+      }
+      const silentMs = now - Math.max(link.heardAt, state.watchedAt)
+      if (silentMs >= DEAD_AFTER_MS) link.close(new PeerSilentError(link.peerId))
+      else if (silentMs >= SILENT_AFTER_MS) this.#handler.onSilent(state)
+      else if (silentMs >= PING_AFTER_MS && state.pingedAt <= link.heardAt) {
+        state.pingedAt = now
+        link.send({ type: 'ping' })
+      }
+    }
+  }
+}
+
+/** A peer that was asked for something did not say anything for too long. */
+export class PeerSilentError extends Error {
+  readonly code = 'PEER_SILENT'
+
+  constructor(peerId: string) {
+    super(`${peerId} said nothing for ${DEAD_AFTER_MS / 1000} s although it was asked`)
+    this.name = 'PeerSilentError'
+  }
+}
