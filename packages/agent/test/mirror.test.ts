@@ -53,7 +53,8 @@ class FakeMesh {
       transfers: [],
       start: () => Promise.resolve(),
       stop: () => Promise.resolve(),
-      completion: () => Promise.resolve(),
+      prefetch: () => undefined,
+    completion: () => Promise.resolve(),
       expect: (_image, blobs) => void mesh.expected.push([...blobs]),
       provideImage: (image) => void mesh.provided.push(image),
       async fetch(digest, options) {

@@ -55,6 +55,11 @@ export interface AgentSwarm {
   fetch(digest: Digest, options?: { signal?: AbortSignal }): Promise<BlobSource>
   /** Resolves when a download that is under way has ended well; at once when there is none. */
   completion(digest: Digest): Promise<void>
+  /**
+   * Brings a blob here that is likely to be asked for soon, with what other downloads leave over. Does nothing when it is
+   * here already.
+   */
+  prefetch(digest: Digest): void
   /** An image is about to be pulled: peers for all its blobs are asked for in one message. */
   expect(image: Digest, blobs: readonly Digest[]): void
   /** This node has the manifest of an image: the DHT is told, so that it is found without the registry. */
@@ -184,6 +189,7 @@ export async function createAgentSwarm(init: AgentSwarmInit): Promise<AgentSwarm
       await mesh.stop()
     },
     fetch: (digest, options) => mesh.exchange.fetch(digest, options),
+    prefetch: (digest) => mesh.exchange.prefetch(digest),
     completion: (digest) => mesh.exchange.completion(digest),
     expect(image, blobs) {
       for (const blob of blobs) {

@@ -52,6 +52,8 @@ export interface MeshInit {
   readonly uploadRate?: number | undefined
   /** Bytes per second that are asked of peers. @default no limit */
   readonly downloadRate?: number | undefined
+  /** How often a chunk is sent to peers at most, as long as those who got it are here. @default as often as needed */
+  readonly seedCopies?: number | undefined
   readonly clock?: Clock
   /** Milliseconds since the epoch. @default Date.now */
   readonly wallClock?: () => number
@@ -91,10 +93,11 @@ export class Mesh {
     this.clock = init.clock ?? systemClock
     this.wallClock = init.wallClock ?? Date.now
     this.random = init.random ?? Math.random
-    const metrics = createSwarmMetrics(init.metrics, () => ({
-      connected: this.exchange.peers.length,
-      banned: bans.size
-    }))
+    const metrics = createSwarmMetrics(init.metrics, {
+      peers: () => ({ connected: this.exchange.peers.length, banned: bans.size }),
+      lanes: () => this.#lanes?.counts ?? { receiving: 0, sending: 0 },
+      load: () => this.exchange.load
+    })
     const now = () => this.clock.now()
     this.#lanes = init.lane && new DirectLanes({ ...init.lane, clock: this.clock, logger: init.logger })
     this.exchange = new Exchange({
@@ -110,6 +113,7 @@ export class Mesh {
       uploadLimiter: new RateLimiter({ bytesPerSecond: init.uploadRate, now }),
       downloadLimiter: new RateLimiter({ bytesPerSecond: init.downloadRate, now }),
       bans,
+      seedCopies: init.seedCopies,
       agent: init.agentVersion,
       certificate: () => role.certificate(),
       verify: (bytes, peerId) => this.#verify(bytes, peerId, role.authority),

@@ -12,11 +12,22 @@ export interface SwarmMetrics {
   provided(result: 'ok' | 'failed' | 'dropped'): void
 }
 
-/** Reads the current numbers of peers by state. */
-export type PeerCounts = () => Readonly<Record<'connected' | 'banned', number>>
+/** Numbers that are read when somebody asks for the metrics. */
+export interface SwarmGauges {
+  /** Peers by state. */
+  peers(): Readonly<Record<'connected' | 'banned', number>>
+  /** Open direct lanes by direction. */
+  lanes(): Readonly<Record<'receiving' | 'sending', number>>
+  load(): {
+    readonly queuedUploads: number
+    readonly pendingBytes: number
+    readonly storingBytes: number
+    readonly waitingPrefetches: number
+  }
+}
 
 /** Makes the swarm's metrics on `register`. */
-export function createSwarmMetrics(register: Registry, peers: PeerCounts): SwarmMetrics {
+export function createSwarmMetrics(register: Registry, gauges: SwarmGauges): SwarmMetrics {
   const registers = [register]
   const rejected = new Counter({
     name: 'shoal_chunks_rejected_total',
@@ -47,11 +58,34 @@ export function createSwarmMetrics(register: Registry, peers: PeerCounts): Swarm
     labelNames: ['state'] as const,
     registers,
     collect() {
-      const counts = peers()
-      this.set({ state: 'connected' }, counts.connected)
-      this.set({ state: 'banned' }, counts.banned)
+      for (const [state, count] of Object.entries(gauges.peers())) this.set({ state }, count)
     }
   })
+  new Gauge({
+    name: 'shoal_direct_lanes',
+    help: 'Open direct lanes by direction',
+    labelNames: ['direction'] as const,
+    registers,
+    collect() {
+      for (const [direction, count] of Object.entries(gauges.lanes())) this.set({ direction }, count)
+    }
+  })
+  const loads = [
+    ['shoal_upload_queue_chunks', 'Chunks that peers asked for and have not been sent', 'queuedUploads'],
+    ['shoal_pending_bytes', 'Payload bytes that were asked for and are not on disk', 'pendingBytes'],
+    ['shoal_storing_bytes', 'Payload bytes that have come and are not on disk', 'storingBytes'],
+    ['shoal_prefetch_queue_blobs', 'Blobs that wait to be fetched before they are asked for', 'waitingPrefetches']
+  ] as const
+  for (const [name, help, load] of loads) {
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(gauges.load()[load])
+      }
+    })
+  }
   return {
     rejected: (reason) => rejected.inc({ reason }),
     banned: (reason) => banned.inc({ reason }),

@@ -81,10 +81,15 @@ export async function createNode(
     clock: systemClock,
     random: Math.random,
     logger: silentLogger,
-    metrics: createSwarmMetrics(register, () => ({ connected: 0, banned: 0 })),
+    metrics: createSwarmMetrics(register, {
+      peers: () => ({ connected: 0, banned: 0 }),
+      lanes: () => ({ receiving: 0, sending: 0 }),
+      load: () => exchange.load
+    }),
     transfer,
     uploadLimiter: new RateLimiter(),
     downloadLimiter: new RateLimiter(),
+    seedCopies: undefined,
     bans,
     agent: 'test',
     certificate: () => certificate,

@@ -1,7 +1,8 @@
 import { Bitfield, chunkCount, chunkLength, chunkSizeFor, MAX_BLOB_SIZE_BYTES } from '@shoal/content'
 import type { Digest } from '@shoal/oci'
+import type { Clock } from '../clock.ts'
 import type { ControlFrame, PeerAddress } from '../exchange/frame.ts'
-import { MAX_PEERS } from '../exchange/frame.ts'
+import { MAX_INDEXES, MAX_PEERS } from '../exchange/frame.ts'
 import type { Link } from '../exchange/link.ts'
 import type { Role } from '../membership/certificate.ts'
 import type { BlobFrame } from '../peers/peer-links.ts'
@@ -15,6 +16,8 @@ import { SeedChooser } from './seed-chooser.ts'
 /** Peers that one blob's swarm remembers; a further one is told that we have nothing. */
 export const MAX_PARTICIPANTS = 256
 const PEERS_TOLD = 16
+/** Chunks that come within this time are told of in one message. */
+export const HAVE_BATCH_MS = 5
 
 type FrameOf<T extends ControlFrame['type']> = Extract<ControlFrame, { type: T }>
 
@@ -37,6 +40,9 @@ export interface SwarmListener {
 /** What a blob's swarm needs of its node. */
 export interface BlobSwarmInit {
   readonly digest: Digest
+  readonly clock: Clock
+  /** How often a chunk is sent at most; undefined for as often as asked. */
+  readonly seedCopies: number | undefined
   readonly role: (link: Link) => Role
   /** Our number for the blob on a link. */
   readonly channel: (link: Link) => number
@@ -62,6 +68,8 @@ export class BlobSwarm {
   #availability = new Availability(0)
   /** Peers that have been told what we hold, and are told of every chunk more. */
   readonly #introduced = new Set<string>()
+  /** Chunks that we hold and have told nobody of yet. */
+  readonly #news: number[] = []
 
   constructor(init: BlobSwarmInit) {
     this.digest = init.digest
@@ -88,7 +96,7 @@ export class BlobSwarm {
   hold(holding: Holding): Holding | undefined {
     const before = this.#holding
     const chunks = chunkCount(holding.map)
-    if (this.#chooser === undefined) this.#chooser = new SeedChooser(chunks)
+    if (this.#chooser === undefined) this.#chooser = new SeedChooser(chunks, this.#init.seedCopies)
     this.#holding = holding
     this.#availability = new Availability(chunks)
     for (const participant of this.participants.values()) {
@@ -116,11 +124,21 @@ export class BlobSwarm {
     })
   }
 
-  /** Tells all who may lack it that we hold chunk `index`. */
+  /** Tells all who lack it that we hold chunk `index`, soon: chunks that come together travel in one message. */
   announce(index: number): void {
-    for (const { link, absent, isSeed } of this.participants.values()) {
-      if (absent || isSeed || !this.#introduced.has(link.peerId)) continue
-      link.send({ type: 'have', channel: this.#init.channel(link), indexes: [index] })
+    this.#news.push(index)
+    if (this.#news.length === 1) this.#init.clock.after(HAVE_BATCH_MS, () => this.#tellNews())
+  }
+
+  #tellNews(): void {
+    const news = this.#news.splice(0)
+    for (const { link, absent, have } of this.participants.values()) {
+      if (absent || !this.#introduced.has(link.peerId)) continue
+      // How rare a chunk is does not matter to a peer that has it.
+      const indexes = have === undefined ? news : news.filter((index) => !have.has(index))
+      for (let at = 0; at < indexes.length; at += MAX_INDEXES) {
+        link.send({ type: 'have', channel: this.#init.channel(link), indexes: indexes.slice(at, at + MAX_INDEXES) })
+      }
     }
   }
 
@@ -305,6 +323,7 @@ export class BlobSwarm {
         index,
         choose: () => {
           if (!holding.have.has(index)) return { reason: 'lacking' }
+          if (this.#chooser?.mayCount(peerId, index) === false) return { reason: 'exhausted' }
           this.#chooser?.count(peerId, index)
           return { index }
         },

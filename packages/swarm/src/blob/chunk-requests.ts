@@ -17,6 +17,8 @@ export interface ChunkRequestsInit {
   readonly clock: Clock
   /** Our number for the blob on a link. */
   readonly channel: (link: Link) => number
+  /** Tells a peer again all that is held here. */
+  readonly refresh: (participant: Participant) => void
   /** Bytes of chunks that were asked for are counted against the download rate. */
   readonly spend: (bytes: number) => void
 }
@@ -38,7 +40,7 @@ export class ChunkRequests {
 
   /** Asks. */
   send(asks: readonly Ask<Participant>[]): void {
-    const { clock, blob, channel, spend } = this.#init
+    const { clock, blob, channel, spend, refresh } = this.#init
     const now = clock.now()
     const numbered = new Map<Participant, number[]>()
     for (const ask of asks) {
@@ -47,6 +49,8 @@ export class ChunkRequests {
         peer.anyOutstanding += ask.any
         peer.anyAskedAt = now
         spend(ask.any * blob.map.chunkSize)
+        // Whoever is asked for what it may have sent before must know what is here by now.
+        if (ask.again) refresh(peer)
         const except = ask.except.slice(0, MAX_INDEXES)
         peer.link.send({ type: 'askAny', channel: channel(peer.link), count: ask.any, again: ask.again, except })
       } else {

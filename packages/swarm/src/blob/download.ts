@@ -61,6 +61,10 @@ export interface DownloadInit {
   readonly discovery: Promise<void>
   /** Bytes that may still be asked for, over all downloads. */
   readonly roomBytes: () => number
+  /** Whether a download that somebody waits for still has something to ask for. */
+  readonly isForegroundHungry: () => boolean
+  /** So many bytes have come and are to be written; negative: are written, or thrown away. */
+  readonly storing: (bytes: number) => void
   /** Bytes of chunks that were asked for are counted against the download rate. */
   readonly pace: { delayMs(): number; spend(bytes: number): void }
   readonly ban: (peerId: string, reason: string) => void
@@ -75,7 +79,10 @@ export class Download implements SwarmListener {
   readonly opened: Promise<PartialBlob>
   /** Resolves when the blob is whole and durable. */
   readonly done: Promise<void>
+  /** Nobody waits for the blob: it only takes what other downloads leave over. */
+  background = false
   readonly #init: DownloadInit
+  #hungry = true
   readonly #opened = Promise.withResolvers<PartialBlob>()
   readonly #done = Promise.withResolvers<void>()
   readonly #controller = new AbortController()
@@ -132,6 +139,11 @@ export class Download implements SwarmListener {
     return chunks * this.#blob.map.chunkSize
   }
 
+  /** Whether there are chunks that could be asked for and are not. */
+  get hungry(): boolean {
+    return !this.#over && this.#hungry
+  }
+
   get progress(): DownloadProgress {
     const blob = this.#blob
     const lacking = blob === undefined ? 0 : (blob.have.length - blob.have.count) * blob.map.chunkSize
@@ -172,7 +184,13 @@ export class Download implements SwarmListener {
       }
       this.#blob = blob
       this.#isSigned = signed.segments.length > 0
-      this.#requests = new ChunkRequests({ blob, clock, channel, spend: (bytes) => pace.spend(bytes) })
+      this.#requests = new ChunkRequests({
+        blob,
+        clock,
+        channel,
+        refresh: ({ link }) => swarm.introduce(link),
+        spend: (bytes) => pace.spend(bytes)
+      })
       await swarm.hold(hold(blob.source(), blob.map, signed.segments, blob.have))?.close()
       if (fallback !== undefined) {
         this.#fallback = new FallbackReader({
@@ -243,7 +261,11 @@ export class Download implements SwarmListener {
     this.#progressAt = this.#peerProgressAt
     const chunk = this.#requests?.arrived(participant, index, length)
     if (chunk === undefined) return
-    const storing = this.#store(participant, index, chunk).finally(() => this.#storing.delete(storing))
+    this.#init.storing(chunk.length)
+    const storing = this.#store(participant, index, chunk).finally(() => {
+      this.#storing.delete(storing)
+      this.#init.storing(-chunk.length)
+    })
     this.#storing.add(storing)
   }
 
@@ -297,7 +319,7 @@ export class Download implements SwarmListener {
 
   #ask(blob: PartialBlob, requests: ChunkRequests): void {
     const { clock, random, swarm, roomBytes, pace } = this.#init
-    if (pace.delayMs() > 0) return
+    if (pace.delayMs() > 0 || this.#heldBack) return
     const now = clock.now()
     const peers = [...this.#participants()].filter((peer) => !peer.isShunned(now))
     const waiting = requests.flights.size > 0 || peers.some((peer) => peer.outstanding > 0)
@@ -314,12 +336,24 @@ export class Download implements SwarmListener {
       random
     })
     requests.send(asks)
+    const outstanding = peers.reduce((sum, peer) => sum + peer.anyOutstanding, requests.flights.size)
+    this.#hungry = blob.have.length - blob.have.count > outstanding
+  }
+
+  /** Whether this download has to wait for those that somebody waits for. */
+  get #heldBack(): boolean {
+    return this.background && this.#init.isForegroundHungry()
   }
 
   #tick(): void {
     const blob = this.#blob
     if (this.#over || blob === undefined) return
     const now = this.#init.clock.now()
+    if (this.#heldBack) {
+      this.#progressAt = now
+      this.#peerProgressAt = now
+      return
+    }
     const linked = [...this.#participants()].some((peer) => peer.role === 'registry' && peer.isSeed && !peer.distrusted)
     const delay = linked ? LINKED_FALLBACK_DELAY_MS : FALLBACK_DELAY_MS
     if (now - this.#peerProgressAt >= delay) this.#fallback?.start()

@@ -12,11 +12,26 @@ import { BlobSwarm } from './blob-swarm.ts'
 import { Download, type DownloadProgress } from './download.ts'
 import type { Fallback } from './fallback.ts'
 import { hold } from './holding.ts'
+import { Prefetch } from './prefetch.ts'
 
 /** A blob that nobody here is interested in any more is let go of at the next sweep. */
 const SWEEP_MS = 15_000
 /** Payload bytes that all downloads of a process may have asked for and not written. */
 export const MAX_PENDING_BYTES = 128 * 1024 * 1024
+
+/** Payload bytes that have come and are not written, above which the direct lanes are not read. */
+export const MAX_STORING_BYTES = 48 * 1024 * 1024
+
+/** What a node has in its hands at this moment. */
+export interface ExchangeLoad {
+  /** Chunks that peers asked for and have not been sent. */
+  readonly queuedUploads: number
+  /** Payload bytes that were asked for and are not on disk. */
+  readonly pendingBytes: number
+  /** Payload bytes that have come and are not on disk. */
+  readonly storingBytes: number
+  readonly waitingPrefetches: number
+}
 
 /** A peer that this node is linked with. */
 export interface LinkedPeer {
@@ -36,6 +51,8 @@ export interface ExchangeInit extends PeerLinksInit {
   readonly fallback: Fallback | undefined
   readonly random: () => number
   readonly downloadLimiter: RateLimiter
+  /** How often a seed sends a chunk at most, as long as those who got it are here; undefined for as often as asked. */
+  readonly seedCopies: number | undefined
   /** Looks for peers that have a blob, by every way there is; resolves when all have been tried. */
   readonly discover: (digest: Digest, signal: AbortSignal) => Promise<void>
   readonly addressesOf: (peerId: string) => readonly string[]
@@ -54,6 +71,8 @@ export class Exchange {
   readonly #downloads = new Map<Digest, Download>()
   /** Downloads that have ended and whose blobs are being taken into service, or given up. */
   readonly #settling = new Map<Digest, Promise<void>>()
+  readonly #prefetch = new Prefetch((digest) => this.#fetchInBackground(digest))
+  #storingBytes = 0
   #stopSweep: () => void = () => undefined
 
   constructor(init: ExchangeInit) {
@@ -79,6 +98,15 @@ export class Exchange {
     })
   }
 
+  get load(): ExchangeLoad {
+    return {
+      queuedUploads: this.#links.ready.reduce((sum, { uploads }) => sum + uploads.queued, 0),
+      pendingBytes: this.#pendingBytes(),
+      storingBytes: this.#storingBytes,
+      waitingPrefetches: this.#prefetch.waiting
+    }
+  }
+
   get transfers(): DownloadProgress[] {
     return [...this.#downloads.values()].map((download) => download.progress)
   }
@@ -90,6 +118,7 @@ export class Exchange {
 
   async stop(): Promise<void> {
     this.#stopSweep()
+    this.#prefetch.stop()
     const stopped = new Error('this node is stopping')
     await Promise.allSettled([...this.#downloads.values()].map((download) => download.stop(stopped)))
     this.#links.stop()
@@ -120,8 +149,10 @@ export class Exchange {
    * @throws BlobNotFoundError when nobody has it, or the signal's reason: the download goes on for the others
    */
   async fetch(digest: Digest, options?: { signal?: AbortSignal }): Promise<BlobSource> {
+    this.#prefetch.remove(digest)
     await this.#settling.get(digest)?.catch(() => undefined)
     const download = this.#downloads.get(digest) ?? this.#startDownload(digest)
+    download.background = false
     const { signal } = options ?? {}
     if (signal === undefined) return (await download.opened).source()
     signal.throwIfAborted()
@@ -133,6 +164,23 @@ export class Exchange {
     } finally {
       signal.removeEventListener('abort', onAbort)
     }
+  }
+
+  /**
+   * Brings a blob here that is likely to be asked for soon, with what the downloads that somebody waits for leave over.
+   * Does nothing when it is here already.
+   */
+  prefetch(digest: Digest): void {
+    if (!this.#downloads.has(digest)) this.#prefetch.add(digest)
+  }
+
+  async #fetchInBackground(digest: Digest): Promise<void> {
+    await this.#settling.get(digest)?.catch(() => undefined)
+    if (this.#downloads.has(digest) || (await this.#init.store.stat(digest)) !== undefined) return
+    if (this.#downloads.has(digest)) return
+    const download = this.#startDownload(digest)
+    download.background = true
+    await download.done
   }
 
   /** Resolves when the download of a blob that is under way has ended well; at once when there is none. */
@@ -156,6 +204,8 @@ export class Exchange {
       links: () => this.#links.size,
       discovery: this.#init.discover(digest, controller.signal),
       roomBytes: () => MAX_PENDING_BYTES - this.#pendingBytes(),
+      isForegroundHungry: () => [...this.#downloads.values()].some(({ background, hungry }) => !background && hungry),
+      storing: (bytes) => this.#onStoring(bytes),
       pace: this.#init.downloadLimiter,
       ban: (peerId, reason) => this.#links.ban(peerId, reason)
     })
@@ -228,6 +278,13 @@ export class Exchange {
     task.catch((error: unknown) => this.#init.logger.error({ error, digest }, 'work on a blob failed'))
   }
 
+  /** Chunks that have come and are not written yet hold back the lanes, so that a slow disk does not fill the memory. */
+  #onStoring(bytes: number): void {
+    this.#storingBytes += bytes
+    if (this.#storingBytes > MAX_STORING_BYTES) this.#init.lanes?.pause(true)
+    else if (this.#storingBytes < MAX_STORING_BYTES / 2) this.#init.lanes?.pause(false)
+  }
+
   #pendingBytes(): number {
     let bytes = 0
     for (const download of this.#downloads.values()) bytes += download.pendingBytes
@@ -239,6 +296,8 @@ export class Exchange {
     if (known !== undefined) return known
     const swarm = new BlobSwarm({
       digest,
+      clock: this.#init.clock,
+      seedCopies: this.#init.seedCopies,
       role: (link) => this.#links.get(link.peerId)?.certificate?.role ?? 'agent',
       channel: (link) => this.#channel(link, digest),
       upload: (link, job) => this.#links.get(link.peerId)?.uploads.add(job) ?? false,

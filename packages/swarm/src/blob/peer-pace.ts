@@ -1,7 +1,7 @@
 /** Requests that a peer is asked to hold before its rate is known. */
 export const FIRST_QUEUE_CHUNKS = 4
 const MIN_QUEUE_CHUNKS = 2
-const MAX_QUEUE_CHUNKS = 16
+const MAX_QUEUE_CHUNKS = 64
 /** A queue should keep a peer busy for this long. */
 const QUEUE_SECONDS = 1
 /**

@@ -21,8 +21,12 @@ export class SeedChooser {
   readonly #sent: Uint16Array
   readonly #sentTo = new Map<string, Set<number>>()
 
-  constructor(chunkCount: number) {
+  readonly #maxCopies: number
+
+  /** @param maxCopies how often a chunk is sent at most, to peers that are still here */
+  constructor(chunkCount: number, maxCopies = Number.POSITIVE_INFINITY) {
     this.#sent = new Uint16Array(chunkCount)
+    this.#maxCopies = maxCopies
   }
 
   /** How often chunk `index` has been sent to peers that are still here. */
@@ -40,7 +44,7 @@ export class SeedChooser {
     let best: number | undefined
     let bestCopies = ask.again ? Number.POSITIVE_INFINITY : 1
     for (let index = 0; index < this.#sent.length && bestCopies > 0; index++) {
-      if (ask.have.has(index) || ask.except.has(index)) continue
+      if (ask.have.has(index) || ask.except.has(index) || !this.mayCount(ask.peer, index)) continue
       const copies = Math.max(this.copies(index), held(index))
       if (copies >= bestCopies) continue
       best = index
@@ -48,6 +52,11 @@ export class SeedChooser {
     }
     if (best !== undefined) this.count(ask.peer, best)
     return best
+  }
+
+  /** Whether a chunk may be sent to a peer: once more to one that has been sent it already, and otherwise within the cap. */
+  mayCount(peer: string, index: number): boolean {
+    return this.copies(index) < this.#maxCopies || this.#sentTo.get(peer)?.has(index) === true
   }
 
   /** Counts a chunk that was asked for by number. */

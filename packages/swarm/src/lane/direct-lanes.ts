@@ -103,6 +103,21 @@ export class DirectLanes {
     return lane
   }
 
+  /** Whether nothing is received for now. */
+  get paused(): boolean {
+    return this.#paused
+  }
+
+  /** Lanes that are open, by direction. */
+  get counts(): { readonly receiving: number; readonly sending: number } {
+    let [receiving, sending] = [0, 0]
+    for (const lane of this.#lanes) {
+      receiving += lane.isReceiving ? 1 : 0
+      sending += lane.isSending ? 1 : 0
+    }
+    return { receiving, sending }
+  }
+
   /** Stops or goes on receiving, on all lanes: what has come must be written first. */
   pause(paused: boolean): void {
     if (paused === this.#paused) return
@@ -152,6 +167,14 @@ class PeerLane implements DirectLane {
     })
     const targets = dialTargets(theirs.addresses, this.#init.handler.host)
     if (targets.length > 0) void this.#dial(theirs, both, targets)
+  }
+
+  get isReceiving(): boolean {
+    return this.#receiver !== undefined
+  }
+
+  get isSending(): boolean {
+    return this.#sender !== undefined
   }
 
   pause(paused: boolean): void {

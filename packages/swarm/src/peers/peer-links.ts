@@ -240,7 +240,7 @@ export class PeerLinks {
     for (const state of this.#links.ready) {
       const { link } = state
       // What has come while this process stood still has not been read yet.
-      if (isLate || !this.#handler.isAwaited(state)) {
+      if (isLate || this.#init.lanes?.paused === true || !this.#handler.isAwaited(state)) {
         state.watchedAt = now
         continue
       }
