@@ -1,5 +1,6 @@
 import type { Digest } from '@shoal/oci'
 import type { AbortOptions } from './abort.ts'
+import type { LentBytes } from './chunk-buffer.ts'
 
 /** Somewhere to read a blob from: a whole one, or one that still arrives. Close it after use. */
 export interface BlobSource {
@@ -17,4 +18,14 @@ export interface BlobSource {
    */
   read(target: Uint8Array, position: number): Promise<number>
   close(): Promise<void>
+}
+
+/** A source whose bytes can be had in pooled memory, for those who pass them on. */
+export interface LendingSource extends BlobSource {
+  /**
+   * Exactly `length` bytes from `position` on, at most one chunk (4 MiB). To be released once; they outlive the source.
+   *
+   * @throws RangeError when the blob has no such bytes, StoreClosedError.
+   */
+  lend(position: number, length: number): Promise<LentBytes>
 }

@@ -1,7 +1,14 @@
-import { webcrypto } from 'node:crypto'
+import { hash, webcrypto } from 'node:crypto'
 
-/** SHA-256, computed outside the main thread. */
+/**
+ * Up to this length a chunk is hashed where it is, in 0.3 ms at most: handing it to another thread copies it, and costs
+ * half as much again in processor time and as much in waiting as the hashing itself.
+ */
+export const HASH_HERE_MAX_BYTES = 512 * 1024
+
+/** SHA-256; of a large chunk it is computed outside the main thread. */
 export async function chunkDigestOf(bytes: Uint8Array): Promise<Uint8Array> {
+  if (bytes.length <= HASH_HERE_MAX_BYTES) return hash('sha256', bytes, 'buffer')
   return new Uint8Array(await webcrypto.subtle.digest('SHA-256', unshared(bytes)))
 }
 

@@ -2,9 +2,12 @@ import type { FileHandle } from 'node:fs/promises'
 import type { AbortOptions } from './abort.ts'
 import type { Bitfield } from './bitfield.ts'
 import type { BlobSource } from './blob-source.ts'
+import type { LentBytes } from './chunk-buffer.ts'
+import { assertPart, ChunkBuffer } from './chunk-buffer.ts'
 import { chunkDigestOf } from './chunk-digest.ts'
 import type { ChunkMap } from './chunk-map.ts'
 import { chunkDigest, chunkLength, chunkOffset } from './chunk-map.ts'
+import type { ChunkMemory } from './chunk-memory.ts'
 import { ChunkMismatchError, ChunkMissingError, StoreClosedError } from './errors.ts'
 import { readFully, writeFully } from './files.ts'
 import { Listeners } from './listeners.ts'
@@ -18,6 +21,7 @@ export interface FilePartialBlobInit {
   readonly file: FileHandle
   /** Whether the file is that of a whole blob. */
   readonly complete: boolean
+  readonly memory: ChunkMemory
   /** Make the file, which now holds every chunk, a whole blob. */
   readonly commit: (file: FileHandle) => Promise<void>
   /** A chunk of that many bytes was added. */
@@ -56,10 +60,10 @@ export class FilePartialBlob implements PartialBlob {
     return this.#complete
   }
 
-  async put(index: number, bytes: Uint8Array, options?: AbortOptions): Promise<'stored' | 'duplicate'> {
+  async put(index: number, chunk: Uint8Array | ChunkBuffer, options?: AbortOptions): Promise<'stored' | 'duplicate'> {
     return await this.#using(async () => {
       options?.signal?.throwIfAborted()
-      const stored = !this.have.has(index) && (await this.#verifyAndStore(index, bytes, options?.signal))
+      const stored = !this.have.has(index) && (await this.#verifyAndStore(index, chunk, options?.signal))
       if (this.have.complete) await this.makeWhole()
       return stored ? 'stored' : 'duplicate'
     })
@@ -72,6 +76,23 @@ export class FilePartialBlob implements PartialBlob {
       if (target.length < length)
         throw new RangeError(`chunk ${index} has ${length} bytes, but there is room for ${target.length}`)
       return await this.#read(target.subarray(0, length), chunkOffset(this.map, index))
+    })
+  }
+
+  async lend(index: number, offset: number, length: number): Promise<LentBytes> {
+    return await this.#using(async () => {
+      if (!this.have.has(index)) throw new ChunkMissingError(index)
+      assertPart(offset, length, chunkLength(this.map, index))
+      const recent = this.#init.memory.recent.get(this, index)
+      if (recent !== undefined) return recent.lend(offset, length)
+      const buffer = this.#init.memory.buffers.take(length)
+      try {
+        await this.#readFile(buffer.bytes, chunkOffset(this.map, index) + offset)
+        return buffer
+      } catch (error) {
+        buffer.release()
+        throw error
+      }
     })
   }
 
@@ -140,7 +161,27 @@ export class FilePartialBlob implements PartialBlob {
   }
 
   /** @returns whether it was stored here; `false` when somebody else was faster. */
-  async #verifyAndStore(index: number, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<boolean> {
+  async #verifyAndStore(
+    index: number,
+    chunk: Uint8Array | ChunkBuffer,
+    signal: AbortSignal | undefined
+  ): Promise<boolean> {
+    if (!(chunk instanceof ChunkBuffer)) return await this.#verifyAndStoreBytes(index, chunk, undefined, signal)
+    // Held here too: memory that went back to its pool would be written over while it is on its way to the file.
+    const buffer = chunk.retain()
+    try {
+      return await this.#verifyAndStoreBytes(index, buffer.bytes, buffer, signal)
+    } finally {
+      buffer.release()
+    }
+  }
+
+  async #verifyAndStoreBytes(
+    index: number,
+    bytes: Uint8Array,
+    buffer: ChunkBuffer | undefined,
+    signal: AbortSignal | undefined
+  ): Promise<boolean> {
     const length = chunkLength(this.map, index)
     if (bytes.length !== length) {
       throw new ChunkMismatchError(
@@ -156,7 +197,7 @@ export class FilePartialBlob implements PartialBlob {
     const writing = this.#writing.get(index)
     if (writing !== undefined) await writing
     if (this.have.has(index)) return false
-    const own = this.#store(index, bytes)
+    const own = this.#store(index, bytes, buffer)
     this.#writing.set(index, own)
     try {
       await own
@@ -167,8 +208,10 @@ export class FilePartialBlob implements PartialBlob {
   }
 
   /** Only verified bytes come here, so that a chunk that is held can never be written over with wrong ones. */
-  async #store(index: number, bytes: Uint8Array): Promise<void> {
+  async #store(index: number, bytes: Uint8Array, buffer: ChunkBuffer | undefined): Promise<void> {
     await writeFully(this.#init.file, bytes, chunkOffset(this.map, index), `blob ${this.map.digest}`)
+    // Only now: a chunk whose write failed is neither held nor in memory, and what left the memory is in the file.
+    if (buffer !== undefined) this.#init.memory.recent.add(this, index, buffer)
     this.have.set(index)
     for (const source of this.#sources) source.arrived(index)
     this.#onChunk.emit(index)
@@ -181,7 +224,22 @@ export class FilePartialBlob implements PartialBlob {
     this.#onComplete.emit()
   }
 
+  /** Fill `target` with held bytes: what just arrived from memory, the rest from the file. */
   async #read(target: Uint8Array, position: number): Promise<number> {
+    let done = 0
+    while (done < target.length) {
+      const index = Math.floor((position + done) / this.map.chunkSize)
+      const offset = position + done - chunkOffset(this.map, index)
+      const part = target.subarray(done, done + chunkLength(this.map, index) - offset)
+      const recent = this.#init.memory.recent.get(this, index)
+      if (recent === undefined) await this.#readFile(part, position + done)
+      else part.set(recent.bytes.subarray(offset, offset + part.length))
+      done += part.length
+    }
+    return done
+  }
+
+  async #readFile(target: Uint8Array, position: number): Promise<number> {
     const length = await readFully(this.#init.file, target, position)
     if (length < target.length) throw new Error(`the file of ${this.map.digest} lost bytes that it held`)
     return length
@@ -206,6 +264,7 @@ export class FilePartialBlob implements PartialBlob {
     this.#users--
     if (this.#users > 0 || this.#idle) return
     this.#idle = true
+    this.#init.memory.recent.drop(this)
     this.#init.onIdle(this)
     try {
       await this.#init.file.close()

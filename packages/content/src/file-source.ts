@@ -1,20 +1,26 @@
 import type { FileHandle } from 'node:fs/promises'
 import type { BlobInfo } from './blob-info.ts'
-import type { BlobSource } from './blob-source.ts'
+import type { LendingSource } from './blob-source.ts'
+import type { LentBytes } from './chunk-buffer.ts'
+import { assertPart } from './chunk-buffer.ts'
+import type { ChunkBuffers } from './chunk-buffers.ts'
 import { StoreClosedError } from './errors.ts'
+import { readFully } from './files.ts'
 
 /** A whole blob, read from its open file. The file may be removed from its directory meanwhile. */
-export class FileSource implements BlobSource {
+export class FileSource implements LendingSource {
   readonly digest
   readonly size
   readonly #file: FileHandle
+  readonly #buffers: ChunkBuffers
   readonly #onClose: () => void
   #closing: Promise<void> | undefined
 
-  constructor(info: BlobInfo, file: FileHandle, onClose: () => void) {
+  constructor(info: BlobInfo, file: FileHandle, buffers: ChunkBuffers, onClose: () => void) {
     this.digest = info.digest
     this.size = info.size
     this.#file = file
+    this.#buffers = buffers
     this.#onClose = onClose
   }
 
@@ -28,13 +34,30 @@ export class FileSource implements BlobSource {
     const length = Math.min(target.length, this.size - position)
     if (length === 0) return 0
     const { bytesRead } = await this.#file.read(target, 0, length, position)
-    if (bytesRead === 0) throw new Error(`the file of ${this.digest} is shorter than its ${this.size} bytes`)
+    if (bytesRead === 0) throw this.#shortError()
     return bytesRead
+  }
+
+  async lend(position: number, length: number): Promise<LentBytes> {
+    this.#check(position)
+    assertPart(position, length, this.size)
+    const buffer = this.#buffers.take(length)
+    try {
+      if ((await readFully(this.#file, buffer.bytes, position)) < length) throw this.#shortError()
+      return buffer
+    } catch (error) {
+      buffer.release()
+      throw error
+    }
   }
 
   async close(): Promise<void> {
     this.#closing ??= this.#file.close().finally(this.#onClose)
     await this.#closing
+  }
+
+  #shortError(): Error {
+    return new Error(`the file of ${this.digest} is shorter than its ${this.size} bytes`)
   }
 
   #check(position: number): void {

@@ -1,5 +1,6 @@
 import type { Registry } from 'prom-client'
 import { Counter, Gauge } from 'prom-client'
+import type { ChunkBuffers } from './chunk-buffers.ts'
 
 /** What the store counts. */
 export interface StoreMetrics {
@@ -31,4 +32,19 @@ export function createStoreMetrics(register: Registry | undefined): StoreMetrics
     evicted: (bytes) => evicted.inc(bytes),
     evictionFailed: () => failures.inc()
   }
+}
+
+/** Shows the memory for chunks as it is when somebody looks. */
+export function measureChunkBuffers(register: Registry | undefined, buffers: ChunkBuffers): void {
+  if (register === undefined) return
+  new Gauge({
+    name: 'shoal_chunk_buffer_bytes',
+    help: 'Memory for chunks on their way, held and kept for the next',
+    labelNames: ['state'],
+    registers: [register],
+    collect() {
+      this.set({ state: 'used' }, buffers.usedBytes)
+      this.set({ state: 'free' }, buffers.freeBytes)
+    }
+  })
 }

@@ -8,6 +8,7 @@ import { Bitfield } from './bitfield.ts'
 import type { BlobIndex } from './blob-index.ts'
 import type { ChunkMap, SignedChunkMap } from './chunk-map.ts'
 import { chunkCount, chunkLength, equalChunkMaps } from './chunk-map.ts'
+import type { ChunkMemory } from './chunk-memory.ts'
 import { ChunkMapError } from './errors.ts'
 import { FilePartialBlob } from './file-partial-blob.ts'
 import { storeError } from './files.ts'
@@ -23,6 +24,7 @@ export interface OpenPartialsInit {
   readonly metadata: Metadata
   readonly lock: KeyedLock<Digest>
   readonly now: () => number
+  readonly memory: ChunkMemory
   /** Make a file under `path` the whole blob. */
   readonly commit: (file: FileHandle, path: string, map: ChunkMap) => Promise<void>
   /** Make room if need be. */
@@ -145,13 +147,14 @@ export class OpenPartials {
   }
 
   #blob(map: ChunkMap, file: FileHandle, have: Bitfield, complete: boolean): FilePartialBlob {
-    const { commit, evict, index, layout } = this.#init
+    const { commit, evict, index, layout, memory } = this.#init
     const path = layout.partial(map.digest)
     return new FilePartialBlob({
       map,
       file,
       have,
       complete,
+      memory,
       commit: async () => await commit(file, path, map),
       onStored: async (bytes) => {
         index.grow(map.digest, bytes)

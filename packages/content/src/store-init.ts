@@ -11,6 +11,8 @@ export interface ContentStoreInit {
   readonly limitBytes?: number
   /** Where the store's metrics are registered. */
   readonly metrics?: Registry
+  /** Memory for chunks that arrived lately, bytes; 0 keeps none. @default RECENT_CHUNKS_BYTES, 32 MiB */
+  readonly recentBytes?: number
   /** Milliseconds since 1970. @default Date.now */
   readonly now?: () => number
 }

@@ -5,12 +5,14 @@ import type { Digest } from '@shoal/oci'
 import type { AbortOptions } from './abort.ts'
 import { BlobIndex } from './blob-index.ts'
 import type { BlobInfo } from './blob-info.ts'
-import type { BlobSource } from './blob-source.ts'
+import type { LendingSource } from './blob-source.ts'
 import { BufferPool } from './buffer-pool.ts'
+import type { ChunkBuffers } from './chunk-buffers.ts'
 import { ChunkHasher } from './chunk-hasher.ts'
 import type { ChunkMap, SignedChunkMap } from './chunk-map.ts'
 import { singleChunkMap } from './chunk-map.ts'
 import { signChunkMap, validateSignedChunkMap } from './chunk-map-segment.ts'
+import { ChunkMemory } from './chunk-memory.ts'
 import { StoreClosedError } from './errors.ts'
 import { Eviction } from './eviction.ts'
 import { FileIngest } from './file-ingest.ts'
@@ -19,7 +21,7 @@ import type { Ingest, IngestOptions } from './ingest.ts'
 import { KeyedLock } from './keyed-lock.ts'
 import { Layout } from './layout.ts'
 import { Metadata } from './metadata.ts'
-import { createStoreMetrics } from './metrics.ts'
+import { createStoreMetrics, measureChunkBuffers } from './metrics.ts'
 import { OpenPartials } from './open-partials.ts'
 import type { PartialBlob } from './partial-blob.ts'
 import type { ContentStoreInit, StoreUsage } from './store-init.ts'
@@ -33,6 +35,8 @@ import { WholeBlobs } from './whole-blobs.ts'
  * that arrives is under `uploads/` or `partial/`. Chunk maps and access times are in `meta/`.
  */
 export class ContentStore {
+  /** Memory for chunks on their way in and out. What is free of it is given back when no chunk moves for a while. */
+  readonly buffers: ChunkBuffers
   readonly #init: ContentStoreInit
   readonly #layout: Layout
   readonly #metadata: Metadata
@@ -44,6 +48,7 @@ export class ContentStore {
   readonly #lock = new KeyedLock<Digest>()
   readonly #making = new KeyedLock<Digest>()
   readonly #pool = new BufferPool()
+  readonly #memory: ChunkMemory
   #lastUpload = 0
   #closing: Promise<void> | undefined
 
@@ -51,11 +56,14 @@ export class ContentStore {
     const metrics = createStoreMetrics(init.metrics)
     const index = new BlobIndex(metrics.stored)
     const shared = { layout, metadata, index, lock: this.#lock, now: init.now ?? Date.now }
+    this.#memory = new ChunkMemory(init)
+    this.buffers = this.#memory.buffers
+    measureChunkBuffers(init.metrics, this.buffers)
     this.#init = init
     this.#layout = layout
     this.#metadata = metadata
     this.#index = index
-    this.#blobs = new WholeBlobs(shared)
+    this.#blobs = new WholeBlobs({ ...shared, buffers: this.buffers })
     this.#eviction = new Eviction({
       index,
       limitBytes: init.limitBytes,
@@ -64,6 +72,7 @@ export class ContentStore {
     })
     this.#partials = new OpenPartials({
       ...shared,
+      memory: this.#memory,
       commit: async (file, path, map) => await this.#commit(file, path, map),
       evict: async () => await this.#eviction.run()
     })
@@ -111,7 +120,7 @@ export class ContentStore {
   }
 
   /** Read a whole blob. It is not evicted while the source is open. */
-  async open(digest: Digest): Promise<BlobSource | undefined> {
+  async open(digest: Digest): Promise<LendingSource | undefined> {
     this.#assertOpen()
     return await this.#blobs.open(digest)
   }
@@ -200,6 +209,7 @@ export class ContentStore {
     this.#closing ??= (async () => {
       await Promise.allSettled([...this.#ingests].map(async (ingest) => await ingest.abort()))
       await this.#partials.close()
+      this.#memory.close()
       await this.#metadata.close()
     })()
     await this.#closing

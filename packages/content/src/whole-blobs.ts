@@ -4,7 +4,8 @@ import { dirname } from 'node:path'
 import type { Digest } from '@shoal/oci'
 import type { BlobIndex } from './blob-index.ts'
 import type { BlobInfo } from './blob-info.ts'
-import type { BlobSource } from './blob-source.ts'
+import type { LendingSource } from './blob-source.ts'
+import type { ChunkBuffers } from './chunk-buffers.ts'
 import { FileSource } from './file-source.ts'
 import { errorCode, storeError, syncDirectory } from './files.ts'
 import type { KeyedLock } from './keyed-lock.ts'
@@ -23,6 +24,7 @@ export interface WholeBlobsInit {
   /** Held while the files of a blob appear or vanish. */
   readonly lock: KeyedLock<Digest>
   readonly now: () => number
+  readonly buffers: ChunkBuffers
 }
 
 /** Makes blobs whole, opens them and removes them. */
@@ -36,8 +38,8 @@ export class WholeBlobs {
   }
 
   /** Read a blob. It is pinned until the source is closed. */
-  async open(digest: Digest): Promise<BlobSource | undefined> {
-    const { index, layout } = this.#init
+  async open(digest: Digest): Promise<LendingSource | undefined> {
+    const { buffers, index, layout } = this.#init
     const info = index.whole(digest)
     if (info === undefined) return undefined
     index.pin(digest)
@@ -45,7 +47,7 @@ export class WholeBlobs {
     try {
       const file = await open(layout.blob(digest), 'r')
       await this.touch(digest)
-      return new FileSource(info, file, unpin)
+      return new FileSource(info, file, buffers, unpin)
     } catch (error) {
       unpin()
       // Deleted just now.
