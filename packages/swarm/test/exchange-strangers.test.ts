@@ -80,8 +80,7 @@ describe('a member that lies about the size of a small blob', () => {
           left.send(Buffer.concat([head, wrong]))
         }
       },
-      onChunkStart: () => undefined,
-      onChunkEnd: () => undefined
+      onPiece: () => undefined
     })
     left.attach({ onData: (received) => parser.push(received), onClose: () => undefined })
     a.exchange.accept(right, liar.peerId, false)

@@ -84,14 +84,16 @@ interface Seen {
 
 function collect(): { parser: FrameParser; seen: Seen } {
   const seen: Seen = { frames: [], chunks: [] }
-  let target = new Uint8Array()
   const handler: FrameHandler = {
     onFrame: (frame) => seen.frames.push(frame),
-    onChunkStart: (_header, length) => {
-      target = new Uint8Array(length)
-      return target
-    },
-    onChunkEnd: (header) => seen.chunks.push({ ...header, payload: target })
+    onPiece: (header, length) => {
+      const target = new Uint8Array(length)
+      return {
+        target,
+        filled: () => seen.chunks.push({ ...header, payload: target }),
+        abandoned: () => undefined
+      }
+    }
   }
   return { parser: new FrameParser(handler), seen }
 }

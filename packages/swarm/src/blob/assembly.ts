@@ -1,11 +1,25 @@
+import type { ChunkBuffer } from '@shoal/content'
 import { WireError } from '../wire.ts'
 
 interface Assembling {
-  readonly chunk: Uint8Array
+  readonly chunk: ChunkBuffer
   received: number
+  dropped: boolean
 }
 
-/** Puts the pieces of chunks that one peer sends of one blob into chunks. Pieces of a chunk come in order. */
+/** Memory for one piece of a chunk. */
+export interface Place {
+  readonly target: Uint8Array
+  /** The piece is there. @returns the chunk, to be released by the caller, when this was the last piece */
+  filled(): ChunkBuffer | undefined
+  /** The piece will not come to its end. */
+  abandoned(): void
+}
+
+/**
+ * Puts the pieces of chunks that one peer sends of one blob into chunks. Pieces of a chunk come in order. The memory of a
+ * chunk is not given back while a piece is still being written to it.
+ */
 export class Assembly {
   readonly #chunks = new Map<number, Assembling>()
 
@@ -14,14 +28,9 @@ export class Assembly {
     return this.#chunks.has(index)
   }
 
-  /** Chunk numbers of which some pieces have come. */
-  get indexes(): Iterable<number> {
-    return this.#chunks.keys()
-  }
-
   /** Makes room for a chunk whose first piece is coming. The caller has checked that it was asked for. */
-  begin(index: number, length: number): void {
-    this.#chunks.set(index, { chunk: Buffer.allocUnsafeSlow(length), received: 0 })
+  begin(index: number, chunk: ChunkBuffer): void {
+    this.#chunks.set(index, { chunk, received: 0, dropped: false })
   }
 
   /**
@@ -29,26 +38,40 @@ export class Assembly {
    *
    * @throws WireError when the piece does not follow the one before, or does not fit
    */
-  place(index: number, offset: number, length: number): Uint8Array {
+  place(index: number, offset: number, length: number): Place {
     const assembling = this.#chunks.get(index)
-    if (assembling === undefined || offset !== assembling.received || offset + length > assembling.chunk.length) {
+    const { bytes } = assembling?.chunk ?? { bytes: new Uint8Array() }
+    if (assembling === undefined || offset !== assembling.received || offset + length > bytes.length) {
       throw new WireError(`piece of ${length} bytes at ${offset} does not fit chunk ${index}`)
     }
-    return assembling.chunk.subarray(offset, offset + length)
-  }
-
-  /** A piece has come. @returns the chunk when it was the last one */
-  placed(index: number, length: number): Uint8Array | undefined {
-    const assembling = this.#chunks.get(index)
-    if (assembling === undefined) return undefined
-    assembling.received += length
-    if (assembling.received < assembling.chunk.length) return undefined
-    this.#chunks.delete(index)
-    return assembling.chunk
+    const { chunk } = assembling
+    chunk.retain()
+    return {
+      target: bytes.subarray(offset, offset + length),
+      filled: () => {
+        chunk.release()
+        if (assembling.dropped) return undefined
+        assembling.received += length
+        if (assembling.received < bytes.length) return undefined
+        this.#chunks.delete(index)
+        return chunk
+      },
+      abandoned: () => chunk.release()
+    }
   }
 
   /** Forgets the pieces of a chunk. @returns whether there were any */
   drop(index: number): boolean {
-    return this.#chunks.delete(index)
+    const assembling = this.#chunks.get(index)
+    if (assembling === undefined) return false
+    this.#chunks.delete(index)
+    assembling.dropped = true
+    assembling.chunk.release()
+    return true
+  }
+
+  /** Forgets all pieces. */
+  clear(): void {
+    for (const index of [...this.#chunks.keys()]) this.drop(index)
   }
 }

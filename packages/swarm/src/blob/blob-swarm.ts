@@ -1,8 +1,9 @@
 import { Bitfield, chunkCount, chunkLength, chunkSizeFor, MAX_BLOB_SIZE_BYTES } from '@shoal/content'
 import type { Digest } from '@shoal/oci'
 import type { Clock } from '../clock.ts'
-import type { ControlFrame, PeerAddress } from '../exchange/frame.ts'
+import type { ChunkHeader, ControlFrame, PeerAddress } from '../exchange/frame.ts'
 import { MAX_INDEXES, MAX_PEERS } from '../exchange/frame.ts'
+import type { PieceSink } from '../exchange/frame-parser.ts'
 import type { Link } from '../exchange/link.ts'
 import type { Role } from '../membership/certificate.ts'
 import type { BlobFrame } from '../peers/peer-links.ts'
@@ -33,8 +34,7 @@ export interface SwarmListener {
   onLaneLost(participant: Participant): void
   onMap(participant: Participant, frame: FrameOf<'map'>): void
   onReject(participant: Participant, frame: FrameOf<'reject'>): void
-  onChunkStart(participant: Participant, index: number, offset: number, length: number): Uint8Array | undefined
-  onChunkEnd(participant: Participant, index: number, length: number): void
+  onPiece(participant: Participant, header: ChunkHeader, length: number): PieceSink | undefined
 }
 
 /** What a blob's swarm needs of its node. */
@@ -239,15 +239,9 @@ export class BlobSwarm {
     }
   }
 
-  onChunkStart(link: Link, index: number, offset: number, length: number): Uint8Array | undefined {
+  onPiece(link: Link, header: ChunkHeader, length: number): PieceSink | undefined {
     const participant = this.participants.get(link.peerId)
-    if (participant === undefined) return undefined
-    return this.listener?.onChunkStart(participant, index, offset, length)
-  }
-
-  onChunkEnd(link: Link, index: number, length: number): void {
-    const participant = this.participants.get(link.peerId)
-    if (participant !== undefined) this.listener?.onChunkEnd(participant, index, length)
+    return participant && this.listener?.onPiece(participant, header, length)
   }
 
   /** A peer said that it had these chunks, and now that it does not. */

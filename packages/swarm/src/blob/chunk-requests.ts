@@ -1,10 +1,10 @@
-import { chunkCount, chunkLength, type PartialBlob } from '@shoal/content'
+import { type ChunkBuffer, type ChunkBuffers, chunkCount, chunkLength, type PartialBlob } from '@shoal/content'
 import type { Clock } from '../clock.ts'
 import { type ControlFrame, MAX_INDEXES } from '../exchange/frame.ts'
 import type { Link } from '../exchange/link.ts'
 import { WireError } from '../wire.ts'
 import type { Ask } from './ask-planner.ts'
-import { Assembly } from './assembly.ts'
+import { Assembly, type Place } from './assembly.ts'
 import { Flights } from './flights.ts'
 import type { Participant } from './participant.ts'
 
@@ -14,6 +14,8 @@ export const EXHAUSTED_PAUSE_MS = 500
 /** What requests are made with. */
 export interface ChunkRequestsInit {
   readonly blob: PartialBlob
+  /** Memory for chunks. */
+  readonly buffers: ChunkBuffers
   readonly clock: Clock
   /** Our number for the blob on a link. */
   readonly channel: (link: Link) => number
@@ -63,9 +65,14 @@ export class ChunkRequests {
     for (const [{ link }, indexes] of numbered) link.send({ type: 'ask', channel: channel(link), indexes })
   }
 
-  /** See `FrameHandler.onChunkStart`. @throws WireError when the piece was not asked for or does not fit */
-  begin(participant: Participant, index: number, offset: number, length: number): Uint8Array | undefined {
-    const { blob } = this.#init
+  /**
+   * A piece of a chunk is about to come.
+   *
+   * @returns where it goes; undefined when it was taken back
+   * @throws WireError when it was not asked for or does not fit
+   */
+  begin(participant: Participant, index: number, offset: number, length: number): Place | undefined {
+    const { blob, buffers } = this.#init
     if (index >= chunkCount(blob.map)) throw new WireError(`chunk ${index}, the blob has ${chunkCount(blob.map)}`)
     const assembly = this.#assemblies.get(participant) ?? new Assembly()
     this.#assemblies.set(participant, assembly)
@@ -75,23 +82,21 @@ export class ChunkRequests {
         this.takeBack(participant, [index])
         return this.#tolerate(participant, length)
       }
-      assembly.begin(index, chunkLength(blob.map, index))
+      assembly.begin(index, buffers.take(chunkLength(blob.map, index)))
     }
     if (!assembly.has(index)) return this.#tolerate(participant, length)
     return assembly.place(index, offset, length)
   }
 
-  /** A piece has come. @returns the chunk when it was the last one; the flight ends when the caller has dealt with it */
-  arrived(participant: Participant, index: number, length: number): Uint8Array | undefined {
+  /** A piece has come, and with it perhaps the whole chunk; its flight ends when the caller has dealt with it. */
+  arrived(participant: Participant, index: number, chunk: ChunkBuffer | undefined): void {
     const now = this.#init.clock.now()
     const previousAt = participant.lastArrivalAt
     participant.lastArrivalAt = now
-    const chunk = this.#assemblies.get(participant)?.placed(index, length)
-    if (chunk === undefined) return undefined
+    if (chunk === undefined) return
     const askedAt = participant.asked.get(index) ?? now
-    participant.pace.arrived(chunk.length, now - askedAt, now - Math.max(previousAt, askedAt))
+    participant.pace.arrived(chunk.bytes.length, now - askedAt, now - Math.max(previousAt, askedAt))
     participant.asked.delete(index)
-    return chunk
   }
 
   /** Cancels chunks that were asked of a peer. */
@@ -150,8 +155,20 @@ export class ChunkRequests {
   /** A peer has gone, and what it was asked for with it. */
   forget(participant: Participant): void {
     this.flights.ground(participant)
+    this.#assemblies.get(participant)?.clear()
     this.#assemblies.delete(participant)
     this.#tolerated.delete(participant)
+  }
+
+  /** Gives back the memory of chunks that have not come to their end. */
+  close(): void {
+    for (const assembly of this.#assemblies.values()) assembly.clear()
+  }
+
+  /** Bytes that a peer may still send of what it was asked for, whether that was taken back or not. */
+  owed(participant: Participant): number {
+    const { chunkSize } = this.#init.blob.map
+    return (this.#tolerated.get(participant) ?? 0) + participant.outstanding * chunkSize
   }
 
   /** Whether this peer was asked for the chunk; one of its own choice counts as asked for from now on. */

@@ -1,8 +1,9 @@
 import type { KeyObject } from 'node:crypto'
-import { ChunkMismatchError, type ContentStore, type PartialBlob, type SignedChunkMap } from '@shoal/content'
+import type { ChunkMismatchError, ContentStore, PartialBlob, SignedChunkMap } from '@shoal/content'
 import type { Digest } from '@shoal/oci'
 import type { Clock } from '../clock.ts'
-import type { ControlFrame } from '../exchange/frame.ts'
+import type { ChunkHeader, ControlFrame } from '../exchange/frame.ts'
+import type { PieceSink } from '../exchange/frame-parser.ts'
 import type { Link } from '../exchange/link.ts'
 import type { Logger } from '../logger.ts'
 import type { SwarmMetrics } from '../swarm-metrics.ts'
@@ -10,6 +11,7 @@ import type { TransferMetrics } from '../transfer-metrics.ts'
 import { WireError } from '../wire.ts'
 import { planAsks } from './ask-planner.ts'
 import type { BlobSwarm, SwarmListener } from './blob-swarm.ts'
+import { ChunkLanding } from './chunk-landing.ts'
 import { ChunkRequests } from './chunk-requests.ts'
 import type { Fallback } from './fallback.ts'
 import { FALLBACK_DELAY_MS, FallbackReader, LINKED_FALLBACK_DELAY_MS } from './fallback-reader.ts'
@@ -65,6 +67,8 @@ export interface DownloadInit {
   readonly isForegroundHungry: () => boolean
   /** So many bytes have come and are to be written; negative: are written, or thrown away. */
   readonly storing: (bytes: number) => void
+  /** A peer may still send so many bytes that nobody wants any more. */
+  readonly forgive: (link: Link, bytes: number) => void
   /** Bytes of chunks that were asked for are counted against the download rate. */
   readonly pace: { delayMs(): number; spend(bytes: number): void }
   readonly ban: (peerId: string, reason: string) => void
@@ -92,7 +96,7 @@ export class Download implements SwarmListener {
   #isSigned = false
   #requests: ChunkRequests | undefined
   #fallback: FallbackReader | undefined
-  readonly #storing = new Set<Promise<void>>()
+  #landing: ChunkLanding | undefined
   #planning = false
   #over = false
   #idleSince: number | undefined
@@ -134,7 +138,7 @@ export class Download implements SwarmListener {
   /** Bytes that have been asked for and are not on disk. */
   get pendingBytes(): number {
     if (this.#blob === undefined) return 0
-    let chunks = this.#storing.size
+    let chunks = this.#landing?.chunks ?? 0
     for (const participant of this.#participants()) chunks += participant.outstanding
     return chunks * this.#blob.map.chunkSize
   }
@@ -167,7 +171,7 @@ export class Download implements SwarmListener {
   /** Ends the download, if it has not ended; what has come stays on disk. Resolves when that is so. */
   async stop(reason: Error): Promise<void> {
     this.#fail(reason)
-    await Promise.allSettled([this.done, ...this.#storing])
+    await Promise.allSettled([this.done, this.#landing?.settled()])
   }
 
   #participants(): Iterable<Participant> {
@@ -186,10 +190,28 @@ export class Download implements SwarmListener {
       this.#isSigned = signed.segments.length > 0
       this.#requests = new ChunkRequests({
         blob,
+        buffers: store.buffers,
         clock,
         channel,
         refresh: ({ link }) => swarm.introduce(link),
         spend: (bytes) => pace.spend(bytes)
+      })
+      this.#landing = new ChunkLanding({
+        blob,
+        requests: this.#requests,
+        storing: this.#init.storing,
+        arrived: () => {
+          this.#peerProgressAt = clock.now()
+          this.#progressAt = this.#peerProgressAt
+        },
+        stored: ({ role }, index, bytes) => this.#stored(role === 'registry' ? 'registry' : 'peer', index, bytes),
+        wasted: (bytes) => this.#init.metrics.wasted(bytes),
+        wrong: (participant, error) => this.#onWrongChunk(participant, error),
+        broken: (error) => this.#fail(error instanceof Error ? error : new Error(String(error))),
+        settled: () => {
+          this.#plan()
+          this.#finishIfWhole()
+        }
       })
       await swarm.hold(hold(blob.source(), blob.map, signed.segments, blob.have))?.close()
       if (fallback !== undefined) {
@@ -227,6 +249,7 @@ export class Download implements SwarmListener {
 
   onGone(participant: Participant): void {
     this.#search.onGone(participant)
+    this.#forgive(participant)
     this.#requests?.forget(participant)
     this.#plan()
   }
@@ -251,39 +274,9 @@ export class Download implements SwarmListener {
     this.#plan()
   }
 
-  onChunkStart(participant: Participant, index: number, offset: number, length: number): Uint8Array | undefined {
-    if (this.#requests === undefined) throw new WireError(`chunk ${index} came without being asked for`)
-    return this.#requests.begin(participant, index, offset, length)
-  }
-
-  onChunkEnd(participant: Participant, index: number, length: number): void {
-    this.#peerProgressAt = this.#init.clock.now()
-    this.#progressAt = this.#peerProgressAt
-    const chunk = this.#requests?.arrived(participant, index, length)
-    if (chunk === undefined) return
-    this.#init.storing(chunk.length)
-    const storing = this.#store(participant, index, chunk).finally(() => {
-      this.#storing.delete(storing)
-      this.#init.storing(-chunk.length)
-    })
-    this.#storing.add(storing)
-  }
-
-  async #store(participant: Participant, index: number, chunk: Uint8Array): Promise<void> {
-    const blob = this.#blob
-    if (blob === undefined) return
-    try {
-      const result = await blob.put(index, chunk)
-      if (result === 'stored') this.#stored(participant.role === 'registry' ? 'registry' : 'peer', index, chunk.length)
-      else this.#init.metrics.wasted(chunk.length)
-      this.#requests?.landed(index, participant)
-    } catch (error) {
-      this.#requests?.flights.remove(index, participant)
-      if (error instanceof ChunkMismatchError) this.#onWrongChunk(participant, error)
-      else this.#fail(error instanceof Error ? error : new Error(String(error)))
-    }
-    this.#plan()
-    this.#finishIfWhole()
+  onPiece(participant: Participant, header: ChunkHeader, length: number): PieceSink | undefined {
+    if (this.#landing === undefined) throw new WireError(`chunk ${header.index} came without being asked for`)
+    return this.#landing.onPiece(participant, header, length)
   }
 
   #stored(from: 'registry' | 'peer', index: number, bytes: number): void {
@@ -376,10 +369,17 @@ export class Download implements SwarmListener {
     this.#done.reject(error)
   }
 
+  /** What a peer was asked for may still come when this download does not listen any more. */
+  #forgive(participant: Participant): void {
+    this.#init.forgive(participant.link, this.#requests?.owed(participant) ?? 0)
+  }
+
   #end(): void {
     this.#over = true
+    for (const participant of this.#participants()) this.#forgive(participant)
     this.#stopTick()
     this.#search.stop()
+    this.#requests?.close()
     this.#controller.abort(new Error('the download is over'))
   }
 }

@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto'
 import { Bitfield, type BlobSource, type ContentStore, chunkCount } from '@shoal/content'
 import type { Digest } from '@shoal/oci'
 import type { ChunkHeader, PeerAddress } from '../exchange/frame.ts'
+import type { PieceSink } from '../exchange/frame-parser.ts'
 import type { Lane } from '../exchange/lane.ts'
 import type { ExchangeFrame, Link } from '../exchange/link.ts'
 import type { Certificate } from '../membership/certificate.ts'
@@ -80,8 +81,7 @@ export class Exchange {
     this.#links = new PeerLinks(init, {
       onReady: (state) => this.#onReady(state),
       onFrame: (state, frame) => this.#onFrame(state, frame),
-      onChunkStart: (state, header, length) => this.#onChunkStart(state, header, length),
-      onChunkEnd: (state, header, length) => this.#onChunkEnd(state, header, length),
+      onPiece: (state, header, length) => this.#onPiece(state, header, length),
       onLaneLost: ({ link }) => this.#everySwarm((swarm) => swarm.onLaneLost(link)),
       onClosed: ({ link }) => this.#everySwarm((swarm) => swarm.onLinkClosed(link)),
       isAwaited: ({ link }) => [...this.#swarms.values()].some((swarm) => swarm.awaits(link)),
@@ -206,6 +206,7 @@ export class Exchange {
       roomBytes: () => MAX_PENDING_BYTES - this.#pendingBytes(),
       isForegroundHungry: () => [...this.#downloads.values()].some(({ background, hungry }) => !background && hungry),
       storing: (bytes) => this.#onStoring(bytes),
+      forgive: ({ peerId }, bytes) => this.#links.get(peerId)?.forgive(bytes),
       pace: this.#init.downloadLimiter,
       ban: (peerId, reason) => this.#links.ban(peerId, reason)
     })
@@ -356,18 +357,10 @@ export class Exchange {
     return loading
   }
 
-  #onChunkStart(state: LinkState, header: ChunkHeader, length: number): Uint8Array | undefined {
+  #onPiece(state: LinkState, header: ChunkHeader, length: number): PieceSink | undefined {
     const swarm = state.hasLeft(header.channel) ? undefined : this.#swarms.get(state.digestOf(header.channel))
-    if (swarm?.listener === undefined) {
-      state.stray(length)
-      return undefined
-    }
-    return swarm.onChunkStart(state.link, header.index, header.offset, length)
-  }
-
-  #onChunkEnd(state: LinkState, header: ChunkHeader, length: number): void {
-    state.bytesReceived += length
-    if (state.hasLeft(header.channel)) return
-    this.#swarms.get(state.digestOf(header.channel))?.onChunkEnd(state.link, header.index, length)
+    if (swarm?.listener !== undefined) return swarm.onPiece(state.link, header, length)
+    state.stray(length)
+    return undefined
   }
 }

@@ -10,22 +10,29 @@ import {
   MAX_PIECE_BYTES
 } from './frame.ts'
 
+/** Where the payload of one CHUNK frame goes. */
+export interface PieceSink {
+  /** As long as the payload. */
+  readonly target: Uint8Array
+  /** The payload is there. */
+  filled(): void
+  /** The rest of the payload will not come, and the target is not written to any more. */
+  abandoned(): void
+}
+
 /** What a parser tells of the frames that it finds. Anything thrown here ends the parse. */
 export interface FrameHandler {
   onFrame(frame: ControlFrame): void
   /**
-   * The payload of a CHUNK frame is about to come.
+   * The payload of a CHUNK frame is about to come, `length` bytes of it.
    *
-   * @returns where to put its `length` bytes, or undefined to let them pass
+   * @returns where to put it, or undefined to let it pass
    */
-  onChunkStart(header: ChunkHeader, length: number): Uint8Array | undefined
-  /** The payload of the CHUNK frame announced last is complete. */
-  onChunkEnd(header: ChunkHeader, length: number): void
+  onPiece(header: ChunkHeader, length: number): PieceSink | undefined
 }
 
 interface IncomingPayload {
-  readonly header: ChunkHeader
-  readonly target: Uint8Array | undefined
+  readonly sink: PieceSink | undefined
   readonly length: number
   received: number
 }
@@ -42,6 +49,7 @@ export class FrameParser {
   #wanted = FRAME_HEADER_BYTES
   #type = 0
   #chunk: IncomingPayload | undefined
+  #ended = false
 
   constructor(handler: FrameHandler) {
     this.#handler = handler
@@ -52,6 +60,14 @@ export class FrameParser {
     return this.#filled === 0 && this.#type === 0 && this.#chunk === undefined
   }
 
+  /** The stream has ended: what of a payload has come is given up. Nothing may be pushed after that. */
+  end(): void {
+    const sink = this.#chunk?.sink
+    this.#ended = true
+    this.#chunk = undefined
+    sink?.abandoned()
+  }
+
   /**
    * Takes the next bytes of the stream. They may be reused by the caller once this returns.
    *
@@ -59,7 +75,7 @@ export class FrameParser {
    */
   push(bytes: Uint8Array): void {
     let at = 0
-    while (at < bytes.length) {
+    while (at < bytes.length && !this.#ended) {
       if (this.#chunk === undefined) at += this.#collect(bytes.subarray(at))
       else at += this.#fill(this.#chunk, bytes.subarray(at))
     }
@@ -112,17 +128,17 @@ export class FrameParser {
     const view = new DataView(this.#pending.buffer)
     const length = view.getUint32(0) - 1 - CHUNK_HEADER_BYTES
     const header = { channel: view.getUint32(5), index: view.getUint32(9), offset: view.getUint32(13) }
-    this.#chunk = { header, target: this.#handler.onChunkStart(header, length), length, received: 0 }
+    this.#chunk = { sink: this.#handler.onPiece(header, length), length, received: 0 }
   }
 
   #fill(chunk: IncomingPayload, bytes: Uint8Array): number {
     const taken = Math.min(chunk.length - chunk.received, bytes.length)
-    chunk.target?.set(taken === bytes.length ? bytes : bytes.subarray(0, taken), chunk.received)
+    chunk.sink?.target.set(taken === bytes.length ? bytes : bytes.subarray(0, taken), chunk.received)
     chunk.received += taken
     if (chunk.received === chunk.length) {
       this.#chunk = undefined
       this.#reset()
-      this.#handler.onChunkEnd(chunk.header, chunk.length)
+      chunk.sink?.filled()
     }
     return taken
   }

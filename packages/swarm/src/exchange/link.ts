@@ -10,7 +10,7 @@ import {
   MAX_PIECE_BYTES,
   writeChunkHeader
 } from './frame.ts'
-import { FrameParser } from './frame-parser.ts'
+import { FrameParser, type PieceSink } from './frame-parser.ts'
 import type { Lane } from './lane.ts'
 
 /** Control bytes may pile up to this before a peer that does not read is dropped. */
@@ -23,9 +23,8 @@ export type ExchangeFrame = Exclude<ControlFrame, { type: 'hello' }>
 export interface LinkHandler {
   onReady(certificate: Certificate): void
   onFrame(frame: ExchangeFrame): void
-  /** See {@link FrameHandler.onChunkStart}. */
-  onChunkStart(header: ChunkHeader, length: number): Uint8Array | undefined
-  onChunkEnd(header: ChunkHeader, length: number): void
+  /** See {@link FrameHandler.onPiece}. */
+  onPiece(header: ChunkHeader, length: number): PieceSink | undefined
   /** Called once; `error` is a {@link WireError} or CertificateError when the peer broke the rules. */
   onClose(error?: Error): void
 }
@@ -66,6 +65,7 @@ export class Link {
   readonly #parser: FrameParser
   readonly #outlet: ChunkOutlet
   #direct: ChunkOutlet | undefined
+  #directParser: FrameParser | undefined
   #certificate: Certificate | undefined
   #heardAt: number
   #closed = false
@@ -78,11 +78,10 @@ export class Link {
     this.#outlet = new LaneOutlet(init.lane, () => this.#closed)
     this.#parser = new FrameParser({
       onFrame: (frame) => this.#onFrame(frame),
-      onChunkStart: (header, length) => {
+      onPiece: (header, length) => {
         if (this.#certificate === undefined) throw new WireError('a chunk came before the certificate')
-        return init.handler.onChunkStart(header, length)
-      },
-      onChunkEnd: (header, length) => init.handler.onChunkEnd(header, length)
+        return init.handler.onPiece(header, length)
+      }
     })
   }
 
@@ -127,13 +126,20 @@ export class Link {
       onFrame: ({ type }) => {
         throw new WireError(`${type} came on the direct lane, which is for chunks`)
       },
-      onChunkStart: (header, length) => this.#init.handler.onChunkStart(header, length),
-      onChunkEnd: (header, length) => this.#init.handler.onChunkEnd(header, length)
+      onPiece: (header, length) => this.#init.handler.onPiece(header, length)
     })
+    this.endDirect()
+    this.#directParser = parser
     return (bytes) => {
       this.#heardAt = this.#init.now()
       if (!this.#closed) parser.push(bytes)
     }
+  }
+
+  /** The direct lane that we dialled has ended. */
+  endDirect(): void {
+    this.#directParser?.end()
+    this.#directParser = undefined
   }
 
   /**
@@ -213,6 +219,8 @@ export class Link {
   #onClose(error?: Error): void {
     if (this.#closed) return
     this.#closed = true
+    this.#parser.end()
+    this.endDirect()
     this.#init.handler.onClose(error)
   }
 }

@@ -9,8 +9,8 @@ import { Uploads, type UploadsInit } from './uploads.ts'
 export const MAX_CHANNELS = 4_096
 
 const MAX_LEFT_CHANNELS = 256
-/** Payload that a peer may send over the life of a link for blobs that one of us has left meanwhile. */
-export const MAX_STRAY_BYTES = 256 * 1024 * 1024
+/** Payload that a peer may send beyond what was asked of it, over the life of a link: a chunk that crossed our leave. */
+export const STRAY_ROOM_BYTES = 8 * 1024 * 1024
 
 /** What this node keeps about one link: the numbers that both sides gave to blobs, and what it is being sent. */
 export class LinkState {
@@ -33,7 +33,7 @@ export class LinkState {
   /** Numbers that the peer has withdrawn: chunks may still come over the direct lane that it sent before. */
   readonly #left = new Set<number>()
   #nextChannel = 1
-  #strayBytes = 0
+  #strayRoom = STRAY_ROOM_BYTES
 
   constructor(link: Link, dialled: boolean, uploads: UploadsInit) {
     this.link = link
@@ -85,14 +85,19 @@ export class LinkState {
     return this.#left.has(channel)
   }
 
+  /** So many bytes may still come although nobody wants them any more: they were asked for when somebody did. */
+  forgive(bytes: number): void {
+    this.#strayRoom += bytes
+  }
+
   /**
    * Bytes came that nobody here wants any more.
    *
    * @throws WireError when it is more than can have been on its way
    */
   stray(bytes: number): void {
-    this.#strayBytes += bytes
-    if (this.#strayBytes > MAX_STRAY_BYTES) throw new WireError('the peer goes on sending what nobody wants')
+    this.#strayRoom -= bytes
+    if (this.#strayRoom < 0) throw new WireError('the peer sends what nobody wants')
   }
 
   /** We are not in the blob's swarm any more. */

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Bans } from '../exchange/bans.ts'
 import type { ChunkHeader } from '../exchange/frame.ts'
+import type { PieceSink } from '../exchange/frame-parser.ts'
 import type { Lane } from '../exchange/lane.ts'
 import { type ExchangeFrame, Link } from '../exchange/link.ts'
 import type { DirectLanes } from '../lane/direct-lanes.ts'
@@ -61,8 +62,7 @@ export interface PeerLinksHandler {
   /** A peer has shown a good certificate. */
   onReady(state: LinkState): void
   onFrame(state: LinkState, frame: BlobFrame): void
-  onChunkStart(state: LinkState, header: ChunkHeader, length: number): Uint8Array | undefined
-  onChunkEnd(state: LinkState, header: ChunkHeader, length: number): void
+  onPiece(state: LinkState, header: ChunkHeader, length: number): PieceSink | undefined
   /** What was on its way over the direct lane is lost. */
   onLaneLost(state: LinkState): void
   /** The link has ended. */
@@ -138,8 +138,10 @@ export class PeerLinks {
       handler: {
         onReady: (shown) => this.#onReady(state, shown),
         onFrame: (frame) => this.#onFrame(state, frame),
-        onChunkStart: (header, length) => this.#handler.onChunkStart(state, header, length),
-        onChunkEnd: (header, length) => this.#handler.onChunkEnd(state, header, length),
+        onPiece: (header, length) => {
+          state.bytesReceived += length
+          return this.#handler.onPiece(state, header, length)
+        },
         onClose: (error) => this.#onClose(state, error)
       }
     })
@@ -200,6 +202,7 @@ export class PeerLinks {
       onOutlet: (outlet) => link.useDirect(outlet),
       onOpen: () => link.receiveDirect(),
       onClosed: (error) => {
+        link.endDirect()
         if (error instanceof WireError) link.close(error)
         else this.#handler.onLaneLost(state)
       }
