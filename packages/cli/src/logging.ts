@@ -1,10 +1,6 @@
 import { type LevelWithSilent, pino } from 'pino'
-import { prettyFactory } from 'pino-pretty'
 import { describeError, errorCode } from './errors.ts'
-
-export const LOG_FORMATS = ['json', 'pretty'] as const
-export type LogFormat = (typeof LOG_FORMATS)[number]
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
+import type { LogFormat } from './log-choices.ts'
 
 /** What a logger is made from. */
 export interface LoggerInit {
@@ -19,11 +15,16 @@ export interface LoggerInit {
  * The process's logger: JSON for machines, or a line per event for people. Each line is written before the call
  * returns, so the last words before an exit are not lost.
  */
-export function createLogger(init: LoggerInit) {
-  const prettify = prettyFactory({ colorize: init.colour, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' })
-  const write = init.format === 'json' ? init.write : (line: string) => init.write(prettify(line) ?? line)
+export async function createLogger(init: LoggerInit) {
+  const write = init.format === 'json' ? init.write : await prettyWrite(init)
   const serializers = { error: (error: unknown) => loggedError(error, init.level === 'debug') }
   return pino({ level: init.level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers }, { write })
+}
+
+async function prettyWrite({ colour, write }: LoggerInit): Promise<(line: string) => void> {
+  const { prettyFactory } = await import('pino-pretty')
+  const prettify = prettyFactory({ colorize: colour, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' })
+  return (line) => write(prettify(line) ?? line)
 }
 
 /** An error as a line of the log has it; its stack is for those who debug. */

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { createLogger, type LogFormat } from '../src/logging.ts'
+import type { LogFormat } from '../src/log-choices.ts'
+import { createLogger } from '../src/logging.ts'
 
-function logged(format: LogFormat, level: 'debug' | 'info', error: Error): string {
+async function logged(format: LogFormat, level: 'debug' | 'info', error: Error): Promise<string> {
   let text = ''
   const write = (line: string): void => {
     text += line
   }
-  const logger = createLogger({ format, level, write, colour: false })
+  const logger = await createLogger({ format, level, write, colour: false })
   logger.debug({}, 'a detail')
   logger.child({ part: 'mesh' }).warn({ error, peer: 'P' }, 'a link ended')
   return text
@@ -16,8 +17,8 @@ function logged(format: LogFormat, level: 'debug' | 'info', error: Error): strin
 describe('the log', () => {
   const error = Object.assign(new Error('broken', { cause: new Error('reset') }), { code: 'LINK_BROKEN' })
 
-  it('is one JSON object a line, with what an error says', () => {
-    const lines = logged('json', 'info', error).split('\n')
+  it('is one JSON object a line, with what an error says', async () => {
+    const lines = (await logged('json', 'info', error)).split('\n')
     assert.deepEqual(lines.slice(1), [''])
     const { time, ...rest } = JSON.parse(lines[0] ?? '')
     assert.match(time, /^\d{4}-\d\d-\d\dT.*Z$/)
@@ -30,14 +31,14 @@ describe('the log', () => {
     })
   })
 
-  it('has more for those who debug', () => {
-    const text = logged('json', 'debug', error)
+  it('has more for those who debug', async () => {
+    const text = await logged('json', 'debug', error)
     assert.match(text, /a detail/)
     assert.match(text, /"stack":"Error: broken/)
   })
 
-  it('can be read by people, without colour where it is not wanted', () => {
-    const text = logged('pretty', 'info', error)
+  it('can be read by people, without colour where it is not wanted', async () => {
+    const text = await logged('pretty', 'info', error)
     assert.match(text, /WARN: a link ended/)
     assert.match(text, /broken: reset/)
     assert.ok(!text.includes('\u001b'))

@@ -9,7 +9,7 @@ import { CONFIG_OPTION, resolveOptions } from '../src/options/resolve.ts'
 import { ADDRESS } from '../src/values/address.ts'
 import { choice } from '../src/values/choice.ts'
 import { SIZE } from '../src/values/size.ts'
-import { NAME, readBy } from '../src/values/text.ts'
+import { NAME } from '../src/values/text.ts'
 
 const TABLE = {
   listen: defaulted(ADDRESS, '127.0.0.1:5050', 'where to listen'),
@@ -18,9 +18,12 @@ const TABLE = {
   name: repeated(NAME, 'a name'),
   once: toggle('end at once'),
   token: optional(
-    readBy('TOKEN', (text) => {
-      throw new Error(`${text} is damaged`)
-    }),
+    {
+      placeholder: 'TOKEN',
+      parse(text: string): string {
+        throw new Error(`${text} is damaged`)
+      }
+    },
     'a secret',
     { secret: true }
   ),

@@ -1,4 +1,3 @@
-import { startAgent } from '../compose/agent-process.ts'
 import { REGISTRY_HOST } from '../containerd/registry-host.ts'
 import { defaulted, optional, repeated, required } from '../options/option.ts'
 import { ADDRESS, formatAddress } from '../values/address.ts'
@@ -43,7 +42,8 @@ export const agentCommand = defineCommand({
   },
   async run(values, _argument, context) {
     const joinToken = await readJoinToken(values, context)
-    const logger = loggerFrom(values, context)
+    const logger = await loggerFrom(values, context)
+    const { startAgent } = await import('../compose/agent-process.ts')
     const agent = await startAgent({
       directory: values.data,
       registryUrl: values.registry,

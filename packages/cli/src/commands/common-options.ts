@@ -1,4 +1,4 @@
-import { createLogger, LOG_FORMATS, LOG_LEVELS } from '../logging.ts'
+import { LOG_FORMATS, LOG_LEVELS } from '../log-choices.ts'
 import { defaulted, optional } from '../options/option.ts'
 import { CONFIG_OPTION } from '../options/resolve.ts'
 import { wantsColour } from '../progress/terminal-board.ts'
@@ -30,9 +30,10 @@ export interface LogValues {
  *
  * @param write where lines go instead, when something else is drawn on the terminal too
  */
-export function loggerFrom(values: LogValues, context: CommandContext, write?: (line: string) => void) {
+export async function loggerFrom(values: LogValues, context: CommandContext, write?: (line: string) => void) {
   const { stderr, environment } = context
-  return createLogger({
+  const { createLogger } = await import('../logging.ts')
+  return await createLogger({
     format: values['log-format'] ?? (stderr.isTTY === true ? 'pretty' : 'json'),
     level: values['log-level'],
     colour: wantsColour(stderr, environment),

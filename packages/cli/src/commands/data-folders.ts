@@ -2,6 +2,9 @@
 export const DEFAULT_REGISTRY_DATA = '/var/lib/shoal/registry'
 export const DEFAULT_AGENT_DATA = '/var/lib/shoal/agent'
 
+/** Mode of data folders: they hold keys and private images. */
+export const DATA_DIRECTORY_MODE = 0o700
+
 /** What lies in a data folder. */
 export const IDENTITY_FILE = 'identity'
 export const JOIN_TOKEN_FILE = 'join-token'

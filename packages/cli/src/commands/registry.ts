@@ -1,4 +1,3 @@
-import { startRegistry } from '../compose/registry-process.ts'
 import { defaulted, optional } from '../options/option.ts'
 import { ADDRESS, formatAddress } from '../values/address.ts'
 import { choice } from '../values/choice.ts'
@@ -37,7 +36,8 @@ export const registryCommand = defineCommand({
     ...COMMON_OPTIONS
   },
   async run(values, _argument, context) {
-    const logger = loggerFrom(values, context)
+    const logger = await loggerFrom(values, context)
+    const { startRegistry } = await import('../compose/registry-process.ts')
     const registry = await startRegistry({
       directory: values.data,
       listen: values.listen,

@@ -13,9 +13,6 @@ import { CommandError, describeError, errorCode } from '../errors.ts'
 import type { StatusDocument } from '../status/status-document.ts'
 import { formatAddress, type HostPort } from '../values/address.ts'
 
-/** Mode of data folders: they hold keys and private images. */
-export const DATA_DIRECTORY_MODE = 0o700
-
 /** A part of a running process that can be reached. */
 export interface RunningProcess {
   readonly peerId: string

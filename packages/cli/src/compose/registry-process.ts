@@ -11,12 +11,18 @@ import {
   type RegistrySwarm
 } from '@shoal/swarm'
 import { createAdminServer } from '../admin.ts'
-import { ADMIN_PASSWORD_FILE, DATASTORE_DIRECTORY, IDENTITY_FILE, JOIN_TOKEN_FILE } from '../commands/data-folders.ts'
+import {
+  ADMIN_PASSWORD_FILE,
+  DATA_DIRECTORY_MODE,
+  DATASTORE_DIRECTORY,
+  IDENTITY_FILE,
+  JOIN_TOKEN_FILE
+} from '../commands/data-folders.ts'
 import { makeDirectory } from '../files.ts'
 import type { HostPort } from '../values/address.ts'
 import type { MeshAddress } from '../values/mesh-address.ts'
 import { VERSION } from '../version.ts'
-import { commonStatus, createMetrics, DATA_DIRECTORY_MODE, listening, openStore, type RunningProcess } from './parts.ts'
+import { commonStatus, createMetrics, listening, openStore, type RunningProcess } from './parts.ts'
 import { loadAdminPassword } from './secrets.ts'
 import { withTeardown } from './teardown.ts'
 

@@ -1,6 +1,5 @@
 import { ConfigurationError, describeError } from '../errors.ts'
 import { FILE } from '../values/text.ts'
-import { parseConfigFile } from './config-file.ts'
 import { type Environment, parseEnvironment } from './environment.ts'
 import type { CommandLine } from './flags.ts'
 import type { Given, GivenValue } from './given.ts'
@@ -48,6 +47,8 @@ async function readConfig(table: OptionTable, before: readonly Given[], sources:
   } catch (cause) {
     throw new ConfigurationError(named.key, `cannot read the file: ${describeError(cause)}; give one that can be read`)
   }
+  // Loaded when there is a file: a YAML parser is large, and most processes have none.
+  const { parseConfigFile } = await import('./config-file.ts')
   return parseConfigFile(table, named.text, text)
 }
 

@@ -1,4 +1,4 @@
-import { notA, ValueError, type ValueParser } from './value-parser.ts'
+import { notA, type ValueParser } from './value-parser.ts'
 
 /** A path of the file system, as it is. */
 function pathParser(placeholder: string): ValueParser<string> {
@@ -37,16 +37,7 @@ export const SWITCH: ValueParser<boolean> = {
   }
 }
 
-/** A value that another package reads: its error becomes ours, with the key before it. */
-export function readBy<T>(placeholder: string, read: (text: string) => T): ValueParser<T> {
-  return {
-    placeholder,
-    parse(text) {
-      try {
-        return read(text)
-      } catch (cause) {
-        throw new ValueError(cause instanceof Error ? cause.message : String(cause), { cause })
-      }
-    }
-  }
+/** Any text, for what is read later. */
+export function anyText(placeholder: string): ValueParser<string> {
+  return { placeholder, parse: (text) => text }
 }

@@ -1,7 +1,7 @@
-#!/usr/bin/env node
+// Runs the command line of this process; `bin/shoal.js` loads it.
 import { readFile } from 'node:fs/promises'
-import { main } from '../src/main.ts'
-import { listenForShutdown } from '../src/signals.ts'
+import { main } from './main.ts'
+import { listenForShutdown } from './signals.ts'
 
 // A terminal that closes ends its commands properly. Without one, SIGHUP stays as it is: "nohup" has it ignored.
 const names = process.stdout.isTTY ? (['SIGHUP', 'SIGINT', 'SIGTERM'] as const) : (['SIGINT', 'SIGTERM'] as const)
