@@ -5,6 +5,9 @@ import { StoreFullError } from './errors.ts'
 /** What the system says when a disk, a quota or the largest allowed file is full. */
 const FULL_CODES = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 
+/** The same in words. */
+const FULL_WORDS = ['No space left on device', 'Disk quota exceeded', 'File too large']
+
 /** Write all of `bytes` at `position`. @throws StoreFullError when there is no space left. */
 export async function writeFully(file: FileHandle, bytes: Uint8Array, position: number, where: string): Promise<void> {
   try {
@@ -47,7 +50,7 @@ export function storeError(error: unknown, where: string): unknown {
 function isFull(error: unknown): boolean {
   if (!(error instanceof Error) || error instanceof StoreFullError) return false
   // LevelDB passes on the system's words, but not its code.
-  const text = error.message.includes('No space left on device')
+  const text = FULL_WORDS.some((words) => error.message.includes(words))
   return text || FULL_CODES.has(errorCode(error) ?? '') || isFull(error.cause)
 }
 

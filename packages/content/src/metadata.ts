@@ -1,10 +1,10 @@
 import type { Digest } from '@shoal/oci'
 import { isDigest } from '@shoal/oci'
-import { Level } from 'level'
 import type { SignedChunkMap } from './chunk-map.ts'
 import { assembleChunkMap, decodeSegment, SEGMENT_MAX_BYTES } from './chunk-map-segment.ts'
+import { Database, type Table } from './database.ts'
 import { StoreLockedError } from './errors.ts'
-import { errorCode, storeError } from './files.ts'
+import { errorCode } from './files.ts'
 
 /** What is remembered of a whole blob beside its file. */
 export interface BlobRecord {
@@ -13,50 +13,40 @@ export interface BlobRecord {
   readonly accessedAt: number
 }
 
-type Database = Level<string, string>
-
 /** The small things that belong to blobs, in `level`: access times and signed chunk maps. */
 export class Metadata {
   readonly #database: Database
-  readonly #records
-  readonly #maps
+  readonly #records: Table<BlobRecord>
+  readonly #maps: Table<Uint8Array>
 
   private constructor(database: Database) {
     this.#database = database
-    this.#records = database.sublevel<string, BlobRecord>('blobs', { valueEncoding: 'json' })
-    this.#maps = database.sublevel<string, Uint8Array>('chunk-maps', { valueEncoding: 'view' })
+    this.#records = database.table<BlobRecord>('blobs', 'json')
+    this.#maps = database.table<Uint8Array>('chunk-maps', 'view')
   }
 
-  /** @throws StoreLockedError when another process has it open. */
+  /** @throws StoreLockedError when another process has it open, StoreFullError. */
   static async open(path: string): Promise<Metadata> {
-    const database: Database = new Level(path)
     try {
-      await database.open()
+      return new Metadata(await Database.open(path))
     } catch (error) {
       const cause = error instanceof Error ? error.cause : undefined
-      throw errorCode(cause) === 'LEVEL_LOCKED'
-        ? new StoreLockedError(path, { cause })
-        : storeError(cause ?? error, path)
+      throw errorCode(cause) === 'LEVEL_LOCKED' ? new StoreLockedError(path, { cause }) : error
     }
-    return new Metadata(database)
   }
 
   async records(): Promise<Map<Digest, BlobRecord>> {
     const records = new Map<Digest, BlobRecord>()
-    for await (const [key, record] of this.#records.iterator()) if (isDigest(key)) records.set(key, record)
+    for await (const [key, record] of this.#records.entries()) if (isDigest(key)) records.set(key, record)
     return records
   }
 
   async putRecord(digest: Digest, record: BlobRecord): Promise<void> {
-    try {
-      await this.#records.put(digest, record)
-    } catch (error) {
-      throw storeError(error, `the record of ${digest}`)
-    }
+    await this.#database.write([this.#records.put(digest, record)])
   }
 
   async deleteRecord(digest: Digest): Promise<void> {
-    await this.#records.del(digest)
+    await this.#database.write([this.#records.del(digest)])
   }
 
   /** The blobs that have a chunk map here. */
@@ -74,19 +64,11 @@ export class Metadata {
 
   /** Durable when it resolves, as a chunk map has to be there before the bytes that only it can prove. */
   async putChunkMap({ map, segments }: SignedChunkMap): Promise<void> {
-    try {
-      const put = { type: 'put', sublevel: this.#maps, key: map.digest, value: joinSegments(segments) } as const
-      await this.#database.batch<string, Uint8Array>([put], { sync: true })
-    } catch (error) {
-      throw storeError(error, `the chunk map of ${map.digest}`)
-    }
+    await this.#database.write([this.#maps.put(map.digest, joinSegments(segments))], { sync: true })
   }
 
   async delete(digest: string): Promise<void> {
-    await this.#database.batch([
-      { type: 'del', key: digest, sublevel: this.#records },
-      { type: 'del', key: digest, sublevel: this.#maps }
-    ])
+    await this.#database.write([this.#records.del(digest), this.#maps.del(digest)])
   }
 
   async close(): Promise<void> {

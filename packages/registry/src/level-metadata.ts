@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import type { Descriptor, Digest } from '@shoal/oci'
 import { type BatchOperation, Level } from 'level'
 import { KeyedLock } from './keyed-lock.ts'
-import type { ManifestNames, ManifestRecord, Metadata, Page } from './metadata.ts'
+import type { ManifestNames, ManifestRecord, Metadata, Page, PullRecord } from './metadata.ts'
 
 type Database = Level<string, string>
 /** One write of a batch. */
@@ -34,6 +34,7 @@ export class LevelMetadata implements Metadata {
   readonly #manifests
   readonly #tags
   readonly #referrers
+  readonly #pulls
   /** A tag must not appear on a manifest that is being deleted. */
   readonly #lock = new KeyedLock<string>()
 
@@ -44,6 +45,7 @@ export class LevelMetadata implements Metadata {
     this.#manifests = database.sublevel<string, ManifestRecord>('manifests', { valueEncoding: 'json' })
     this.#tags = database.sublevel<string, Digest>('tags', { valueEncoding: 'utf8' })
     this.#referrers = database.sublevel<string, Descriptor>('referrers', { valueEncoding: 'json' })
+    this.#pulls = database.sublevel<string, number>('pulls', { valueEncoding: 'json' })
   }
 
   /** @throws MetadataOpenError */
@@ -111,7 +113,11 @@ export class LevelMetadata implements Metadata {
     return await this.#lock.run(repository, async () => {
       const manifest = await this.manifest(repository, digest)
       if (manifest === undefined) return false
-      const writes: Write[] = [{ type: 'del', sublevel: this.#manifests, key: `${repository}:${digest}` }]
+      const key = `${repository}:${digest}`
+      const writes: Write[] = [
+        { type: 'del', sublevel: this.#manifests, key },
+        { type: 'del', sublevel: this.#pulls, key }
+      ]
       for await (const [key, named] of this.#tags.iterator({ gt: `${repository}:`, lt: `${repository};` })) {
         if (named === digest) writes.push({ type: 'del', sublevel: this.#tags, key })
       }
@@ -121,6 +127,19 @@ export class LevelMetadata implements Metadata {
       await this.#write(writes)
       return true
     })
+  }
+
+  async recordPulls(pulls: readonly PullRecord[]): Promise<void> {
+    for (const { digest, pulledAt, repository } of pulls) {
+      const key = `${repository}:${digest}`
+      await this.#lock.run(repository, async () => {
+        if (await this.#manifests.has(key)) await this.#pulls.put(key, pulledAt)
+      })
+    }
+  }
+
+  async pulledAt(repository: string, digest: Digest): Promise<number | undefined> {
+    return await this.#pulls.get(`${repository}:${digest}`)
   }
 
   async tag(repository: string, tag: string): Promise<Digest | undefined> {

@@ -14,6 +14,7 @@ import {
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ContentSender } from './content-sender.ts'
 import type { ManifestRecord, Metadata } from './metadata.ts'
+import type { PullTimes } from './pull-times.ts'
 import { queryValues, readBody } from './request.ts'
 import type { Seeder } from './seeder.ts'
 import { manifestUnknown, repositoryUnknown } from './unknown.ts'
@@ -29,6 +30,7 @@ export interface ManifestHandlersInit {
   readonly metadata: Metadata
   readonly sender: ContentSender
   readonly seeder: Seeder
+  readonly pulls: Pick<PullTimes, 'note'>
   /** Milliseconds since 1970. */
   readonly now: () => number
 }
@@ -47,10 +49,12 @@ export class ManifestHandlers {
    * @throws OciError `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`, `DIGEST_INVALID`
    */
   async send(request: FastifyRequest, reply: FastifyReply, name: string, reference: string): Promise<void> {
-    const { metadata, sender } = this.#init
+    const { metadata, pulls, sender } = this.#init
     const manifest = await this.#find(name, reference)
     if (manifest !== undefined) {
       const { digest, mediaType } = manifest
+      // A HEAD by digest only asks whether it is here, before a push for instance.
+      if (request.method === 'GET' || !reference.includes(':')) pulls.note(name, digest)
       if (await sender.send(request, reply, { digest, mediaType, ranges: false })) return
     }
     throw (await metadata.hasRepository(name)) ? manifestUnknown(name, reference) : repositoryUnknown(name)

@@ -1,11 +1,12 @@
 import type { Descriptor, Digest } from '@shoal/oci'
-import type { ManifestNames, ManifestRecord, Metadata, Page } from './metadata.ts'
+import type { ManifestNames, ManifestRecord, Metadata, Page, PullRecord } from './metadata.ts'
 
 interface Repository {
   readonly blobs: Set<Digest>
   readonly manifests: Map<Digest, ManifestRecord>
   readonly tags: Map<string, Digest>
   readonly referrers: Map<Digest, Map<Digest, Descriptor>>
+  readonly pulls: Map<Digest, number>
 }
 
 /** Metadata that is gone with the process: the twin of the durable one for tests and for trying things out. */
@@ -50,9 +51,21 @@ export class MemoryMetadata implements Metadata {
     const manifest = found?.manifests.get(digest)
     if (found === undefined || manifest === undefined) return false
     found.manifests.delete(digest)
+    found.pulls.delete(digest)
     for (const [tag, named] of found.tags) if (named === digest) found.tags.delete(tag)
     if (manifest.subject !== undefined) found.referrers.get(manifest.subject)?.delete(digest)
     return true
+  }
+
+  async recordPulls(pulls: readonly PullRecord[]): Promise<void> {
+    for (const { digest, pulledAt, repository } of pulls) {
+      const found = this.#repositories.get(repository)
+      if (found?.manifests.has(digest)) found.pulls.set(digest, pulledAt)
+    }
+  }
+
+  async pulledAt(repository: string, digest: Digest): Promise<number | undefined> {
+    return this.#repositories.get(repository)?.pulls.get(digest)
   }
 
   async tag(repository: string, tag: string): Promise<Digest | undefined> {
@@ -87,7 +100,13 @@ export class MemoryMetadata implements Metadata {
   #open(name: string): Repository {
     const known = this.#repositories.get(name)
     if (known !== undefined) return known
-    const made: Repository = { blobs: new Set(), manifests: new Map(), tags: new Map(), referrers: new Map() }
+    const made: Repository = {
+      blobs: new Set(),
+      manifests: new Map(),
+      tags: new Map(),
+      referrers: new Map(),
+      pulls: new Map()
+    }
     this.#repositories.set(name, made)
     return made
   }

@@ -20,6 +20,14 @@ export interface ManifestNames {
   readonly referrer?: Descriptor
 }
 
+/** When a manifest was last pulled, as far as the registry saw it. */
+export interface PullRecord {
+  readonly repository: string
+  readonly digest: Digest
+  /** Milliseconds since 1970, up to `PULL_TIME_GRANULARITY_MS` old when it is written. */
+  readonly pulledAt: number
+}
+
 /** Where to begin in a sorted list, and how much of it to give. */
 export interface Page {
   /** The last entry that the asker has; the page begins behind it. It does not have to exist. */
@@ -54,6 +62,11 @@ export interface Metadata {
    * @returns whether there was one.
    */
   deleteManifest(repository: string, digest: Digest): Promise<boolean>
+
+  /** Remember when manifests were pulled; those that are not there are passed over. Not durable at once. */
+  recordPulls(pulls: readonly PullRecord[]): Promise<void>
+  /** When a manifest was last pulled, milliseconds since 1970; what `PullTimes` has not written yet is not in it. */
+  pulledAt(repository: string, digest: Digest): Promise<number | undefined>
 
   /** What a tag names. */
   tag(repository: string, tag: string): Promise<Digest | undefined>

@@ -12,6 +12,7 @@ import { ManifestHandlers } from './manifest-handlers.ts'
 import { addMeshRoutes, type MeshAddress } from './mesh-routes.ts'
 import type { Metadata } from './metadata.ts'
 import { createRegistryMetrics, type RegistryMetrics } from './metrics.ts'
+import { PULL_TIME_GRANULARITY_MS, PullTimes } from './pull-times.ts'
 import { ReferrerHandlers } from './referrer-handlers.ts'
 import type { Seeder } from './seeder.ts'
 import { createServer } from './server.ts'
@@ -73,6 +74,9 @@ export function createRegistry(init: RegistryInit): Registry {
 interface Running {
   readonly app: FastifyInstance
   readonly metadata: Metadata
+  readonly pulls: PullTimes
+  /** Writes pull times down now and then. */
+  readonly flush: NodeJS.Timeout
   readonly sweep: NodeJS.Timeout
 }
 
@@ -138,9 +142,14 @@ class RegistryServer implements Registry {
   async #open(): Promise<Running> {
     const { directory, listen, logger } = this.#init
     const metadata = await LevelMetadata.open(join(directory, 'metadata'))
+    const pulls = new PullTimes({
+      metadata,
+      now: this.#now,
+      onError: (err) => logger.warn({ err }, 'pull times could not be written')
+    })
     const app = createServer({ logger, metrics: this.#metrics })
     try {
-      this.#addRoutes(app, metadata)
+      this.#addRoutes(app, metadata, pulls)
       await app.listen({ ...listen })
     } catch (error) {
       await app.close()
@@ -148,10 +157,11 @@ class RegistryServer implements Registry {
       throw error
     }
     const sweep = setInterval(() => void this.#sweep(), UPLOAD_SWEEP_MS).unref()
-    return { app, metadata, sweep }
+    const flush = setInterval(() => void pulls.flush(), PULL_TIME_GRANULARITY_MS).unref()
+    return { app, metadata, pulls, flush, sweep }
   }
 
-  #addRoutes(app: FastifyInstance, metadata: Metadata): void {
+  #addRoutes(app: FastifyInstance, metadata: Metadata, pulls: PullTimes): void {
     const { adminPassword, anonymous, logger, mesh, names = [], seeder, store, transfer } = this.#init
     const now = this.#now
     const tokens = new TokenIssuer(now)
@@ -160,7 +170,7 @@ class RegistryServer implements Registry {
     addDistributionRoutes(app, {
       access,
       names: new Set(names),
-      manifests: new ManifestHandlers({ store, metadata, sender, seeder, now }),
+      manifests: new ManifestHandlers({ store, metadata, sender, seeder, pulls, now }),
       blobs: new BlobHandlers({ metadata, sender }),
       uploads: new UploadHandlers({ store, metadata, uploads: this.#uploads, seeder }),
       tags: new TagHandlers(metadata),
@@ -170,8 +180,9 @@ class RegistryServer implements Registry {
     addMeshRoutes(app, { store, access, mesh })
   }
 
-  async #close({ app, metadata, sweep }: Running): Promise<void> {
+  async #close({ app, flush, metadata, pulls, sweep }: Running): Promise<void> {
     clearInterval(sweep)
+    clearInterval(flush)
     // A connection that was busy when the server closed stays open for the next request, which does not come.
     const idle = setInterval(() => app.server.closeIdleConnections(), IDLE_SWEEP_MS)
     const cut = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS)
@@ -181,6 +192,7 @@ class RegistryServer implements Registry {
       clearInterval(idle)
       clearTimeout(cut)
       await this.#uploads.close()
+      await pulls.flush()
       await metadata.close()
     }
   }

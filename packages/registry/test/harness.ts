@@ -8,6 +8,7 @@ import { type Digest, digestOf, MEDIA_TYPES } from '@shoal/oci'
 import { createRegistry, type Registry, type RegistryInit } from '@shoal/registry'
 import type { Logger, TransferMetrics } from '@shoal/swarm'
 import { Registry as MetricsRegistry } from 'prom-client'
+import { LevelMetadata } from '../src/level-metadata.ts'
 
 export const PASSWORD = 'correct horse'
 
@@ -27,6 +28,8 @@ export interface Harness {
   readonly lines: LogLine[]
   /** Payload bytes that were counted as sent to clients. */
   readonly sent: () => number
+  /** The pull time in the metadata of a registry that is stopped. */
+  readonly pulledAt: (repository: string, digest: Digest) => Promise<number | undefined>
   readonly port: number
   /** A request to this registry; the path begins with `/`. */
   readonly request: (path: string, init?: RequestInit & { duplex?: 'half' }) => Promise<Response>
@@ -73,6 +76,14 @@ export async function prepareRegistry(t: TestContext, options: Partial<RegistryI
     announced,
     lines,
     sent: () => transfer.totals().sent.client,
+    pulledAt: async (repository, digest) => {
+      const metadata = await LevelMetadata.open(join(directory, 'metadata'))
+      try {
+        return await metadata.pulledAt(repository, digest)
+      } finally {
+        await metadata.close()
+      }
+    },
     get port() {
       return registry.address.port
     },

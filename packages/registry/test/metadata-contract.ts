@@ -99,6 +99,20 @@ export function metadataContract(name: string, open: (t: TestContext) => Promise
       }
     })
 
+    it('keeps the last pull of a manifest as long as the manifest', async (t) => {
+      const metadata = await open(t)
+      await metadata.putManifest('app', record(A), { tags: [] })
+      const pull = (digest: Digest, pulledAt: number) => ({ repository: 'app', digest, pulledAt })
+      await metadata.recordPulls([pull(A, 5), pull(B, 6), { ...pull(A, 7), repository: 'other' }])
+      assert.equal(await metadata.pulledAt('app', A), 5)
+      assert.equal(await metadata.pulledAt('app', B), undefined)
+      assert.equal(await metadata.hasRepository('other'), false)
+      await metadata.recordPulls([pull(A, 8)])
+      assert.equal(await metadata.pulledAt('app', A), 8)
+      await metadata.deleteManifest('app', A)
+      assert.equal(await metadata.pulledAt('app', A), undefined)
+    })
+
     it('lists referrers by digest from behind the last one', async (t) => {
       const metadata = await open(t)
       const subject = digest('subject')
