@@ -105,11 +105,12 @@ async function pullWhilePeersVanish(stage: RoundStage): Promise<RoundPulls> {
   const pulling = pullAll(stage, staying).finally(() => over.abort())
   const leavers = pullAll(stage, leaving)
   await hasLeft(seedProcess(stage).pid, stage.image.size * VANISH_AT_COPIES, over.signal)
-  const vanished = running.processes.filter((process) => leaving.some((puller) => puller.node === process.node))
-  if (!over.signal.aborted) for (const process of vanished) meter.kill(process)
+  const vanishing = over.signal.aborted
+    ? []
+    : running.processes.filter((process) => leaving.some((puller) => puller.node === process.node))
+  for (const process of vanishing) meter.kill(process)
   const [pulled] = await Promise.all([pulling, leavers])
-  const event = over.signal.aborted && vanished.length === 0 ? 'nobody vanished' : `${vanished.length} agents killed`
-  return { ...pulled, events: [event] }
+  return { ...pulled, events: [`${vanishing.length} of ${pullers.length} agents killed in mid-pull`] }
 }
 
 function seedProcess(stage: RoundStage): BenchProcess {

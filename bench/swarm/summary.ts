@@ -23,6 +23,8 @@ export interface Summary {
   readonly cpuSecondsPerGB: number
   /** How much of the machine's processor time was in use, by whomever. */
   readonly cpuBusy: number
+  /** The part of that which was neither the system's nor its clients': the kernel's own, and other programs'. */
+  readonly cpuOthers: number
   /** By role, the most that one process of it held. */
   readonly peakBytes: Readonly<Record<string, number>>
   readonly failures: number
@@ -52,7 +54,9 @@ export function summarise(result: SwarmResult, cores: number): Summary | undefin
   const firstBytes = pulls.map((pull) => pull.firstByteSeconds)
   const bound = cellBoundSeconds(cell)
   const reached = cell.mode === 'rolling' ? mean(rounds.map((round) => round.seconds)) : percentile(seconds, 99)
-  const workSeconds = Math.max(...rounds.map((round) => (systemCpu(round) + round.clientCpuSeconds) / cores))
+  const workSeconds = Math.max(...rounds.map((round) => ownCpu(round) / cores))
+  const coreSeconds = sum(rounds.map((round) => round.seconds * cores))
+  const machineCpu = sum(rounds.map((round) => round.machineCpuSeconds))
   return {
     p50Seconds: percentile(seconds, 50),
     p99Seconds: percentile(seconds, 99),
@@ -63,7 +67,8 @@ export function summarise(result: SwarmResult, cores: number): Summary | undefin
     boundSeconds: bound,
     registryCopies: mean(rounds.map((round) => round.registryBytes)) / bytes,
     cpuSecondsPerGB: sum(rounds.map(systemCpu)) / ((bytes * pulls.length) / BYTES_PER_GB),
-    cpuBusy: sum(rounds.map((round) => round.machineCpuSeconds)) / sum(rounds.map((round) => round.seconds * cores)),
+    cpuBusy: machineCpu / coreSeconds,
+    cpuOthers: Math.max(0, machineCpu - sum(rounds.map(ownCpu))) / coreSeconds,
     peakBytes: peaks(rounds),
     failures: sum(rounds.map((round) => round.failures.length))
   }
@@ -71,6 +76,10 @@ export function summarise(result: SwarmResult, cores: number): Summary | undefin
 
 function systemCpu(round: RoundResult): number {
   return sum(round.processes.map((process) => process.cpuSeconds))
+}
+
+function ownCpu(round: RoundResult): number {
+  return systemCpu(round) + round.clientCpuSeconds
 }
 
 function peaks(rounds: readonly RoundResult[]): Record<string, number> {

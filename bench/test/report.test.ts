@@ -36,7 +36,7 @@ function roundOf(seconds: readonly number[], rest: Partial<RoundResult> = {}): R
       { role: 'agent', node: 'n2', cpuSeconds: 16, peakBytes: 200 }
     ],
     clientCpuSeconds: 0,
-    machineCpuSeconds: 40,
+    machineCpuSeconds: 44,
     events: [],
     ...rest
   }
@@ -57,7 +57,8 @@ describe('the summary', () => {
     assert.equal(summary.registryCopies, 1.02)
     assert.equal(summary.cpuSecondsPerGB, 5)
     assert.deepEqual(summary.peakBytes, { registry: 100, agent: 300 })
-    assert.equal(summary.cpuBusy, 40 / 88)
+    assert.equal(summary.cpuBusy, 0.5)
+    assert.equal(summary.cpuOthers, 4 / 88)
   })
 
   it('holds times against the cores where these are the limit', () => {

@@ -10,7 +10,8 @@ export function swarmLine(result: SwarmResult): string {
     parts.push(`p50 ${summary.p50Seconds.toFixed(2)} s, p99 ${summary.p99Seconds.toFixed(2)} s`)
     if (summary.overBound !== undefined) parts.push(`${summary.overBound.toFixed(2)} x bound`)
     parts.push(`${summary.registryCopies.toFixed(2)} copies`, `${summary.cpuSecondsPerGB.toFixed(1)} CPU-s/GB`)
-    parts.push(`processor ${(summary.cpuBusy * 100).toFixed(0)} % busy`)
+    const others = (summary.cpuOthers * 100).toFixed(0)
+    parts.push(`processor ${(summary.cpuBusy * 100).toFixed(0)} % busy, ${others} % by others`)
   }
   parts.push(...new Set(result.rounds.flatMap((round) => round.events)))
   parts.push(...result.rounds.flatMap((round) => round.failures.map((failure) => `FAILED ${failure}`)))

@@ -114,8 +114,10 @@ ${plots.map((plot) => `![${plot.file}](${plot.file})`).join('\n')}
 - A pull is the manifest, then config and layers, three at a time, by a client that throws the bytes away. One node's copy is
   checked against its digest after the clock has stopped.
 - Fluid bound: the least time in which the links (registry as given, nodes ${NODE_LINK_MBIT} Mbit/s, both ways) let all nodes have the
-  image, headers not counted. For a rolling pull, the sum of its waves' bounds against the whole rollout; else against p99.
+  image, headers not counted. (A shaped link lets 256 KiB through before its rate holds, which 1 MB feels.) For a rolling pull, the sum of its waves' bounds against the whole rollout; else against p99.
 - Machine bound: the longer of that and the processor time of system and clients, spread over all cores.
+- Processor busy: of all cores, while nodes pulled; "by others" is the part that was neither the system's nor its clients',
+  such as the kernel's own work and other programs on the machine. Where it is large, the cell was disturbed.
 - First byte: from the request of a layer to its first byte.
 - Registry bytes: what its link carried, headers included. CPU-s/GB: processor time of all the system's processes, clients
   not counted, for 10^9 bytes delivered to a node. Peak MiB: the most that one process of the role held (VmHWM).

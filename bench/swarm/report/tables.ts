@@ -16,6 +16,7 @@ const HEAD = [
   'registry bytes ÷ image',
   'CPU-s/GB',
   'processor busy',
+  'by others',
   'peak MiB',
   'failed'
 ]
@@ -77,6 +78,7 @@ function swarmRow(system: string, summary: Summary): string[] {
     summary.registryCopies.toFixed(2),
     summary.cpuSecondsPerGB.toFixed(2),
     busy,
+    `${(summary.cpuOthers * 100).toFixed(0)} %`,
     peaks.join(', '),
     String(summary.failures)
   ]
