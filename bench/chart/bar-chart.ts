@@ -1,4 +1,4 @@
-import { type ChartTexts, colour, FRAME, px, svgPage, text, yOf } from './svg-frame.ts'
+import { type ChartTexts, colour, FRAME, px, type SeriesKey, svgPage, text, yOf } from './svg-frame.ts'
 import { ticks } from './ticks.ts'
 
 /** Bars that stand together. */
@@ -12,7 +12,7 @@ export interface BarGroup {
 const GAP = 0.25
 
 /** Draws groups of bars, each with its value. */
-export function barChart(texts: ChartTexts, series: readonly string[], groups: readonly BarGroup[]): string {
+export function barChart(texts: ChartTexts, series: readonly SeriesKey[], groups: readonly BarGroup[]): string {
   const known = groups.flatMap((group) => group.values.filter((value) => value !== undefined))
   const yTicks = ticks(Math.max(...known))
   const most = yTicks.at(-1) ?? 1
@@ -27,7 +27,7 @@ export function barChart(texts: ChartTexts, series: readonly string[], groups: r
         const y = yOf(value, most)
         const x = left + index * width
         return [
-          `<rect x="${px(x + 1)}" y="${px(y)}" width="${px(width - 2)}" height="${px(FRAME.bottom - y)}" fill="${colour(index)}"/>`,
+          `<rect x="${px(x + 1)}" y="${px(y)}" width="${px(width - 2)}" height="${px(FRAME.bottom - y)}" fill="${colour(series[index]?.place ?? index)}"/>`,
           text(x + width / 2, y - 4, shortNumber(value), { anchor: 'middle', size: 10 })
         ]
       })

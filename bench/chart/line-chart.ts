@@ -1,9 +1,8 @@
-import { type ChartTexts, colour, FRAME, px, svgPage, text, yOf } from './svg-frame.ts'
+import { type ChartTexts, colour, FRAME, px, type SeriesKey, svgPage, text, yOf } from './svg-frame.ts'
 import { formatTick, ticks } from './ticks.ts'
 
 /** A line of points. */
-export interface LineSeries {
-  readonly name: string
+export interface LineSeries extends SeriesKey {
   readonly points: readonly { readonly x: number; readonly y: number }[]
 }
 
@@ -22,23 +21,18 @@ export function lineChart(
   const drawing = [
     ...xs.map((x) => text(xOf(x), FRAME.bottom + 20, formatTick(x), { anchor: 'middle' })),
     ...(reference === undefined ? [] : referenceLine(reference, most)),
-    ...series.flatMap((line, index) => {
+    ...series.flatMap((line) => {
       const places = line.points.map((point) => `${px(xOf(point.x))},${px(yOf(point.y, most))}`)
       return [
-        `<polyline points="${places.join(' ')}" fill="none" stroke="${colour(index)}" stroke-width="2"/>`,
+        `<polyline points="${places.join(' ')}" fill="none" stroke="${colour(line.place)}" stroke-width="2"/>`,
         ...line.points.map(
           (point) =>
-            `<circle cx="${px(xOf(point.x))}" cy="${px(yOf(point.y, most))}" r="3.5" fill="${colour(index)}"><title>${point.y.toFixed(2)}</title></circle>`
+            `<circle cx="${px(xOf(point.x))}" cy="${px(yOf(point.y, most))}" r="3.5" fill="${colour(line.place)}"><title>${point.y.toFixed(2)}</title></circle>`
         )
       ]
     })
   ]
-  return svgPage(
-    texts,
-    yTicks,
-    series.map((line) => line.name),
-    drawing
-  )
+  return svgPage(texts, yTicks, series, drawing)
 }
 
 function referenceLine(reference: { readonly y: number; readonly label: string }, most: number): string[] {

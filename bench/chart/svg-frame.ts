@@ -9,6 +9,12 @@ export interface ChartTexts {
   readonly yLabel: string
 }
 
+/** What the legend says of a series. Its place among all series of a report gives its colour, so that all charts agree. */
+export interface SeriesKey {
+  readonly name: string
+  readonly place: number
+}
+
 /** Where the drawing goes, in pixels. */
 export interface Frame {
   readonly left: number
@@ -42,7 +48,7 @@ export function yOf(value: number, most: number): number {
 export function svgPage(
   texts: ChartTexts,
   yTicks: readonly number[],
-  series: readonly string[],
+  series: readonly SeriesKey[],
   drawing: readonly string[]
 ): string {
   const most = yTicks.at(-1) ?? 1
@@ -54,10 +60,10 @@ export function svgPage(
       text(FRAME.left - 8, y + 4, formatTick(tick), { anchor: 'end' })
     ]
   })
-  const legend = series.flatMap((name, index) => {
+  const legend = series.flatMap(({ name, place }, index) => {
     const y = FRAME.top + 10 + index * 22
     return [
-      `<rect x="${FRAME.right + 18}" y="${y - 9}" width="12" height="12" rx="2" fill="${colour(index)}"/>`,
+      `<rect x="${FRAME.right + 18}" y="${y - 9}" width="12" height="12" rx="2" fill="${colour(place)}"/>`,
       text(FRAME.right + 36, y + 2, name)
     ]
   })

@@ -5,6 +5,7 @@ import type { RoundResult, SwarmResult } from './results.ts'
 
 const BYTES_PER_MB = 1e6
 const BYTES_PER_GB = 1e9
+const MEASURABLE_CORE_SECONDS = 1
 
 /** The figures of a cell and system. */
 export interface Summary {
@@ -25,6 +26,8 @@ export interface Summary {
   readonly cpuBusy: number
   /** The part of that which was neither the system's nor its clients': the kernel's own, and other programs'. */
   readonly cpuOthers: number
+  /** Whether the pulls lasted long enough for the kernel's clock ticks of 10 ms to say how busy the cores were. */
+  readonly measurable: boolean
   /** By role, the most that one process of it held. */
   readonly peakBytes: Readonly<Record<string, number>>
   readonly failures: number
@@ -69,6 +72,7 @@ export function summarise(result: SwarmResult, cores: number): Summary | undefin
     cpuSecondsPerGB: sum(rounds.map(systemCpu)) / ((bytes * pulls.length) / BYTES_PER_GB),
     cpuBusy: machineCpu / coreSeconds,
     cpuOthers: Math.max(0, machineCpu - sum(rounds.map(ownCpu))) / coreSeconds,
+    measurable: coreSeconds >= MEASURABLE_CORE_SECONDS,
     peakBytes: peaks(rounds),
     failures: sum(rounds.map((round) => round.failures.length))
   }

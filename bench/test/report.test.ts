@@ -130,7 +130,8 @@ describe('the tables', () => {
     const text = swarmTables({ swarm: [resultOf('shoal', cellOf('cold'), saturated), failed], points: [] }, CORES)
     assert.match(text, /### cold: 8 nodes, 1000 MB in 4 layers, registry link 200 Mbit\/s/)
     assert.match(text, /99 % \(saturated\)/)
-    assert.match(text, /failed: no answer /)
+    assert.match(text, /\| nginx +\| failed/)
+    assert.match(text, /^- nginx: no answer and more$/m)
   })
 })
 
@@ -147,6 +148,7 @@ describe('the plots', () => {
     const svg = lineChart(texts, [
       {
         name: 'x & y',
+        place: 0,
         points: [
           { x: 1, y: 1 },
           { x: 8, y: 2 }
@@ -163,7 +165,10 @@ describe('the plots', () => {
     const texts = { title: '', subtitle: '', xLabel: '', yLabel: '' }
     const svg = barChart(
       texts,
-      ['a', 'b'],
+      [
+        { name: 'a', place: 0 },
+        { name: 'b', place: 3 }
+      ],
       [
         { label: '1', values: [1, undefined] },
         { label: '4', values: [2, 3] }

@@ -1,5 +1,6 @@
 import { barChart } from '../../chart/bar-chart.ts'
 import { lineChart } from '../../chart/line-chart.ts'
+import type { SeriesKey } from '../../chart/svg-frame.ts'
 import type { SwarmCell } from '../cells.ts'
 import type { Results } from '../results.ts'
 import { type Summary, summarise } from '../summary.ts'
@@ -14,26 +15,36 @@ export interface Plot {
 
 interface Measured {
   readonly system: string
+  /** Among all systems of the results. */
+  readonly place: number
   readonly cell: SwarmCell
   readonly summary: Summary
 }
 
 /** The pictures that a run's results suffice for. */
 export function drawPlots(results: Results, cores: number): Plot[] {
+  const systems = [...new Set(results.swarm.map((result) => result.system))]
   const measured = results.swarm.flatMap((result) => {
     const summary = summarise(result, cores)
-    return summary === undefined ? [] : [{ system: result.system, cell: result.cell, summary }]
+    return summary === undefined
+      ? []
+      : [{ system: result.system, place: systems.indexOf(result.system), cell: result.cell, summary }]
   })
   const cold = measured.filter(({ cell }) => cell.mode === 'cold')
-  return [...byNodes(largestGroup(cold, nodesKey, 'nodes')), ...byRate(largestGroup(cold, rateKey, 'registryMbit'))]
+  const shared = cold.filter(({ cell }) => cell.nodes > 1)
+  return [...byNodes(largestGroup(cold, nodesKey, 'nodes')), ...byRate(largestGroup(shared, rateKey, 'registryMbit'))]
 }
 
 function nodesKey({ cell }: Measured): string {
-  return `${cell.megabytes} MB in ${cell.layers} layer(s), registry link ${cell.registryMbit} Mbit/s, cold pull by all nodes at once`
+  return `${cell.megabytes} MB in ${layersOf(cell)}, registry link ${cell.registryMbit} Mbit/s, cold pull by all nodes at once`
 }
 
 function rateKey({ cell }: Measured): string {
-  return `${cell.nodes} nodes, ${cell.megabytes} MB in ${cell.layers} layer(s), cold pull by all nodes at once`
+  return `${cell.nodes} nodes, ${cell.megabytes} MB in ${layersOf(cell)}, cold pull by all nodes at once`
+}
+
+function layersOf({ layers }: SwarmCell): string {
+  return layers === 1 ? '1 layer' : `${layers} layers`
 }
 
 interface Group {
@@ -124,8 +135,9 @@ function series(
   axis: 'nodes' | 'registryMbit',
   value: (summary: Summary) => number | undefined
 ) {
-  return systemsOf(measured).map((name) => ({
+  return keysOf(measured).map(({ name, place }) => ({
     name,
+    place,
     points: measured
       .filter((one) => one.system === name)
       .flatMap(({ cell, summary }) => {
@@ -137,18 +149,19 @@ function series(
 }
 
 function bars(group: Group, file: string, title: string, yLabel: string, value: (summary: Summary) => number): Plot {
-  const systems = systemsOf(group.measured)
+  const keys = keysOf(group.measured)
   const counts = [...new Set(group.measured.map(({ cell }) => cell.nodes))].toSorted((a, b) => a - b)
   const groups = counts.map((nodes) => ({
     label: String(nodes),
-    values: systems.map((name) => {
+    values: keys.map(({ name }) => {
       const found = group.measured.find(({ system, cell }) => system === name && cell.nodes === nodes)
       return found === undefined ? undefined : value(found.summary)
     })
   }))
-  return { file, svg: barChart({ title, subtitle: group.subtitle, xLabel: 'nodes', yLabel }, systems, groups) }
+  return { file, svg: barChart({ title, subtitle: group.subtitle, xLabel: 'nodes', yLabel }, keys, groups) }
 }
 
-function systemsOf(measured: readonly Measured[]): string[] {
-  return [...new Set(measured.map(({ system }) => system))]
+function keysOf(measured: readonly Measured[]): SeriesKey[] {
+  const places = new Map(measured.map(({ system, place }) => [system, place]))
+  return [...places].map(([name, place]) => ({ name, place })).toSorted((a, b) => a.place - b.place)
 }

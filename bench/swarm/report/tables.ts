@@ -1,5 +1,5 @@
 import type { SwarmCell } from '../cells.ts'
-import type { PointResult, Results } from '../results.ts'
+import type { PointResult, Results, SwarmResult } from '../results.ts'
 import { type Summary, summarise } from '../summary.ts'
 import { markdownTable } from './markdown-table.ts'
 
@@ -23,27 +23,27 @@ const HEAD = [
 
 /** A table for each cell. */
 export function swarmTables(results: Results, cores: number): string {
-  const cells = [...new Map(results.swarm.map((result) => [result.cell.name, result.cell])).values()]
-  return cells
-    .map((cell) => {
-      const rows = results.swarm
-        .filter((result) => result.cell.name === cell.name)
-        .map((result) => {
-          const summary = summarise(result, cores)
-          if (summary === undefined) return [result.system, `failed: ${firstLine(result.error)}`]
-          return swarmRow(result.system, summary)
-        })
-      const events = new Set(
-        results.swarm
-          .filter((result) => result.cell.name === cell.name)
-          .flatMap((result) =>
-            result.rounds.flatMap((round) => round.events.map((event) => `${result.system}: ${event}`))
-          )
-      )
-      const notes = [...events].map((event) => `\n- ${event}`).join('')
-      return `### ${cellTitle(cell)}\n\n${markdownTable([HEAD, ...rows])}${notes === '' ? '' : `\n${notes}`}`
-    })
-    .join('\n\n')
+  const cells = Map.groupBy(results.swarm, (result) => result.cell.name)
+  return [...cells.values()].map((measured) => cellSection(measured, cores)).join('\n\n')
+}
+
+function cellSection(measured: readonly SwarmResult[], cores: number): string {
+  const [first] = measured
+  if (first === undefined) return ''
+  const rows = measured.map((result) => {
+    const summary = summarise(result, cores)
+    return summary === undefined ? [result.system, 'failed'] : swarmRow(result.system, summary)
+  })
+  const notes = measured.flatMap((result) => notesOn(result).map((note) => `- ${result.system}: ${note}`))
+  const table = `### ${cellTitle(first.cell)}\n\n${markdownTable([HEAD, ...rows])}`
+  return notes.length === 0 ? table : `${table}\n\n${notes.join('\n')}`
+}
+
+/** What was done to the system, and what went wrong. */
+function notesOn({ rounds, error }: SwarmResult): string[] {
+  const failures = rounds.flatMap((round) => round.failures)
+  const all = [...rounds.flatMap((round) => round.events), ...failures, ...(error === undefined ? [] : [error])]
+  return [...new Set(all)].map((note) => note.replaceAll(/\s*\n\s*/g, ' '))
 }
 
 /** A table of the figures of each point. */
@@ -51,7 +51,7 @@ export function pointTables(points: readonly PointResult[]): string {
   return points
     .map((point) => {
       const rows = Object.entries(point.figures).map(([name, value]) => [name, value.toFixed(2)])
-      if (point.error !== undefined) rows.push(['failed', firstLine(point.error)])
+      if (point.error !== undefined) rows.push([`failed: ${point.error.split('\n')[0]}`, ''])
       return `### ${point.cell.name}\n\n${markdownTable([['figure', 'value'], ...rows])}`
     })
     .join('\n\n')
@@ -66,7 +66,9 @@ export function cellTitle(cell: SwarmCell): string {
 
 function swarmRow(system: string, summary: Summary): string[] {
   const peaks = Object.entries(summary.peakBytes).map(([role, bytes]) => `${role} ${(bytes / MIB).toFixed(0)}`)
-  const busy = `${(summary.cpuBusy * 100).toFixed(0)} %${summary.cpuBusy >= SATURATED ? ' (saturated)' : ''}`
+  const percents = summary.measurable
+    ? [`${percent(summary.cpuBusy)}${summary.cpuBusy >= SATURATED ? ' (saturated)' : ''}`, percent(summary.cpuOthers)]
+    : ['', '']
   return [
     system,
     seconds(summary.p50Seconds),
@@ -77,17 +79,16 @@ function swarmRow(system: string, summary: Summary): string[] {
     summary.overMachineBound?.toFixed(2) ?? '',
     summary.registryCopies.toFixed(2),
     summary.cpuSecondsPerGB.toFixed(2),
-    busy,
-    `${(summary.cpuOthers * 100).toFixed(0)} %`,
+    ...percents,
     peaks.join(', '),
     String(summary.failures)
   ]
 }
 
-function seconds(value: number): string {
-  return value < 1 ? value.toFixed(3) : value.toFixed(2)
+function percent(share: number): string {
+  return `${(share * 100).toFixed(0)} %`
 }
 
-function firstLine(text: string | undefined): string {
-  return text?.split('\n')[0] ?? 'no pull succeeded'
+function seconds(value: number): string {
+  return value < 1 ? value.toFixed(3) : value.toFixed(2)
 }
