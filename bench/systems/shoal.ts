@@ -1,26 +1,50 @@
-import { MIRROR_URL, ShoalAgent, ShoalRegistry } from '../../test/harness/shoal.ts'
 import type { BenchSystem } from '../bench-system.ts'
-import { uploadBlob } from '../upload-blob.ts'
+import { startShoal } from './shoal-mesh.ts'
 
-const REPOSITORY = 'bench/blob'
+/** A mesh whose processes are started with these flags beside those that they need. */
+export interface ShoalVariant {
+  readonly name: string
+  /** What is particular about it, as the end of a sentence. */
+  readonly lane: string
+  readonly roughCpuSecondsPerGB: number
+  /** For the registry and the agents alike. */
+  readonly flags: readonly string[]
+}
 
-/** The mesh: every node GETs the blob from its own agent. */
-export const shoal: BenchSystem = {
-  name: 'shoal',
-  description: 'every node GETs the blob from its own shoal agent; shoal registry on the seed',
-  start: async (site) => {
-    const registry = new ShoalRegistry(site.seed, site.directory('shoal-registry'))
-    await registry.start()
-    const { joinTokenFile, url: registryUrl } = registry
-    const agents = site.nodes.map(
-      (node) => new ShoalAgent(node, site.directory(`shoal-agent-${node.name}`), { registryUrl, joinTokenFile })
-    )
-    await Promise.all(agents.map((agent) => agent.start()))
-    const credentials = await registry.credentials()
-    return {
-      pids: [registry, ...agents].map((server) => server.process.pid),
-      publish: (blob) => uploadBlob(site.seed.namespace, `${registryUrl}/v2/${REPOSITORY}`, blob, credentials),
-      blobUrl: (_node, blob) => `${MIRROR_URL}/v2/${REPOSITORY}/blobs/${blob.digest}`
+/** Makes a system of a variant: every node pulls through its own agent. */
+export function shoalSystem(variant: ShoalVariant): BenchSystem {
+  return {
+    name: variant.name,
+    description: `every node pulls through its own shoal agent, shoal registry on the seed; ${variant.lane}`,
+    peerToPeer: true,
+    roughCpuSecondsPerGB: variant.roughCpuSecondsPerGB,
+    start: async (site) => {
+      const { registry, agents, base, publish } = await startShoal(site, variant.flags)
+      return {
+        processes: [
+          { role: 'registry', node: site.seed, pid: registry.process.pid },
+          ...agents.map((agent) => ({ role: 'agent', node: agent.node, pid: agent.process.pid }))
+        ],
+        publish,
+        base: () => base
+      }
     }
   }
 }
+
+/** The three ways that bulk bytes can take between peers. */
+export const SHOAL_VARIANTS: readonly BenchSystem[] = [
+  { name: 'shoal', lane: 'direct lane with TLS (the default)', roughCpuSecondsPerGB: 6, flags: [] },
+  {
+    name: 'shoal-plain',
+    lane: 'direct lane without encryption',
+    roughCpuSecondsPerGB: 5,
+    flags: ['--lane-encryption', 'none']
+  },
+  {
+    name: 'shoal-libp2p',
+    lane: 'no direct lane, libp2p streams only',
+    roughCpuSecondsPerGB: 30,
+    flags: ['--lane-listen', 'off']
+  }
+].map(shoalSystem)

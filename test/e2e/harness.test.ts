@@ -69,6 +69,22 @@ describe('the harness, with a plain registry in place of ours', endToEnd(), () =
     }
   })
 
+  it('closes a part of a run and leaves the rest', async () => {
+    const rooms = [workspace.room('part'), workspace.room('part')]
+    const nodes = await Promise.all(rooms.map(async (room) => (await Network.create(room)).addNode('n')))
+    rooms[0]?.close()
+    assert.deepEqual(
+      rooms.map((room) => existsSync(room.directory)),
+      [false, true]
+    )
+    const names = await run(['ip', 'netns', 'list'])
+    assert.deepEqual(
+      [...nodes, seed].map((each) => names.includes(each.namespace)),
+      [false, true, true]
+    )
+    rooms[1]?.close()
+  })
+
   it('sweeps what a killed run left behind', async () => {
     const module = new URL('../harness/run-workspace.ts', import.meta.url).href
     const networks = new URL('../harness/namespaces.ts', import.meta.url).href
@@ -80,7 +96,8 @@ describe('the harness, with a plain registry in place of ours', endToEnd(), () =
       const workspace = RunWorkspace.open()
       const node = await (await Network.create(workspace)).addNode('left')
       const child = await ManagedProcess.spawn(['sleep', '1000'], { namespace: node.namespace })
-      console.log(JSON.stringify({ prefix: workspace.prefix, directory: workspace.directory, pid: child.pid }))
+      const directories = [workspace.directory, workspace.room('part', { inMemory: true }).directory]
+      console.log(JSON.stringify({ prefix: workspace.prefix, directories, pid: child.pid }))
       process.kill(process.pid, 'SIGKILL')`
     const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
       stdio: ['ignore', 'pipe', 'inherit']
@@ -90,10 +107,10 @@ describe('the harness, with a plain registry in place of ours', endToEnd(), () =
       output += text
     })
     await once(child, 'close')
-    const left = JSON.parse(output) as { prefix: string; directory: string; pid: number }
-    assert.ok(existsSync(left.directory), 'the killed run left its directory')
+    const left = JSON.parse(output) as { prefix: string; directories: string[]; pid: number }
+    assert.deepEqual(left.directories.map(existsSync), [true, true], 'the killed run left its directories')
     assert.deepEqual(sweepDeadRuns(), [left.prefix])
-    assert.ok(!existsSync(left.directory), 'the directory is gone')
+    assert.deepEqual(left.directories.map(existsSync), [false, false], 'the directories are gone')
     assert.ok(!(await run(['ip', 'netns', 'list'])).includes(left.prefix), 'the namespaces are gone')
     const gone = { deadlineMs: SWEEP_DEADLINE_MS, what: 'the process left behind ending' }
     await waitFor(() => (existsSync(`/proc/${left.pid}`) ? undefined : true), gone)

@@ -44,7 +44,7 @@ export class Network {
   readonly #hub: string
   #nextHostNumber = FIRST_HOST_NUMBER
 
-  static async create(workspace: RunWorkspace, name = 'net'): Promise<Network> {
+  static async create(workspace: Pick<RunWorkspace, 'prefix'>, name = 'net'): Promise<Network> {
     const network = new Network(`${workspace.prefix}-${name}`)
     await network.#createHub()
     return network

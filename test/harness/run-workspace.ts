@@ -8,6 +8,8 @@ const PREFIX = 'shoal-run'
 const OWNER_PATTERN = /^shoal-run-(\d+)-(\d+)(?:-|$)/
 const EXIT_CODE_INTERRUPTED = 130
 const NAMESPACE_DIRECTORY = '/run/netns'
+/** Files here are in memory: what many nodes would write to disks of their own does not queue up at one machine's disk. */
+const MEMORY_DIRECTORY = '/dev/shm'
 /** How often namespaces are emptied again: a process may fork between the listing and the kill. */
 const KILL_ROUNDS = 20
 
@@ -24,6 +26,7 @@ export class RunWorkspace {
   readonly #remove = () => this.#removeNow()
   readonly #interrupt = () => process.exit(EXIT_CODE_INTERRUPTED)
   #open = true
+  #rooms = 0
 
   /** Sweeps what dead runs left, and opens this run's own workspace. */
   static open(): RunWorkspace {
@@ -42,9 +45,20 @@ export class RunWorkspace {
 
   /** Makes a directory below the workspace and returns its path. */
   subdirectory(...names: string[]): string {
-    const directory = path.join(this.directory, ...names)
-    mkdirSync(directory, { recursive: true })
-    return directory
+    return makeDirectory(this.directory, ...names)
+  }
+
+  /** Opens a part of the run that can be closed before it; its files may lie in memory. */
+  room(name: string, options: { inMemory?: boolean } = {}): Room {
+    // Numbered: a room that is closed late must not take a later one of the same name with it.
+    const prefix = `${this.prefix}-${name}${++this.#rooms}`
+    const directory = makeDirectory(options.inMemory === true ? MEMORY_DIRECTORY : tmpdir(), prefix)
+    return {
+      prefix,
+      directory,
+      subdirectory: (...names) => makeDirectory(directory, ...names),
+      close: () => removeRun(prefix)
+    }
   }
 
   /** Kills what still runs in the namespaces, and removes them and the directory. */
@@ -63,10 +77,24 @@ export class RunWorkspace {
   }
 }
 
+/** A part of a run: names and files of its own, removed when it is closed or else with the run. */
+export interface Room {
+  readonly prefix: string
+  readonly directory: string
+  /** Makes a directory below the room's and returns its path. */
+  subdirectory(...names: string[]): string
+  /** Kills what still runs in the room's namespaces, and removes them and the directory. */
+  close(): void
+}
+
 /** Removes whatever belongs to runs whose process is gone. Returns the prefixes that it removed. */
 export function sweepDeadRuns(): string[] {
   const dead = new Set<string>()
-  for (const name of [...listDirectory(NAMESPACE_DIRECTORY), ...listDirectory(tmpdir())]) {
+  for (const name of [
+    ...listDirectory(NAMESPACE_DIRECTORY),
+    ...listDirectory(tmpdir()),
+    ...listDirectory(MEMORY_DIRECTORY)
+  ]) {
     const [, pid, startTime] = name.match(OWNER_PATTERN) ?? []
     // The start time tells a run that still lives from another process that was given the same id later.
     if (pid !== undefined && startTimeOf(Number(pid)) !== startTime) dead.add(`${PREFIX}-${pid}-${startTime}`)
@@ -79,7 +107,17 @@ function removeRun(prefix: string): void {
   const namespaces = listDirectory(NAMESPACE_DIRECTORY).filter((name) => name.startsWith(`${prefix}-`))
   for (const namespace of namespaces) killProcessesIn(namespace)
   for (const namespace of namespaces) execFileSync('ip', ['netns', 'delete', namespace])
-  rmSync(path.join(tmpdir(), prefix), { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
+  for (const root of [tmpdir(), MEMORY_DIRECTORY]) {
+    for (const name of listDirectory(root).filter((entry) => entry === prefix || entry.startsWith(`${prefix}-`))) {
+      rmSync(path.join(root, name), { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
+    }
+  }
+}
+
+function makeDirectory(...names: string[]): string {
+  const directory = path.join(...names)
+  mkdirSync(directory, { recursive: true })
+  return directory
 }
 
 function killProcessesIn(namespace: string): void {
