@@ -110,6 +110,10 @@ export class FilePartialBlob implements PartialBlob {
     return source
   }
 
+  *awaited(): Generator<number> {
+    for (const source of this.#sources) yield* source.awaited()
+  }
+
   onChunk(listener: (index: number) => void): () => void {
     return this.#onChunk.add(listener)
   }

@@ -38,6 +38,8 @@ export interface PartialBlob {
   lend(index: number, offset: number, length: number): Promise<LentBytes>
   /** The blob in order, as it becomes available. Any number of readers may each have one. */
   source(): BlobSource
+  /** The chunks that readers of its sources wait for at this moment. One may come more than once. */
+  awaited(): Iterable<number>
   /** Be told of every chunk as it is stored. Returns what undoes it. */
   onChunk(listener: (index: number) => void): () => void
   /** Be told when the blob is whole; at once when it already is. Returns what undoes it. */

@@ -68,6 +68,11 @@ export class PartialSource implements BlobSource {
     await this.#partial.closed(this)
   }
 
+  /** The chunks that somebody waits for. */
+  *awaited(): Generator<number> {
+    for (const { chunk } of this.#waiters) yield chunk
+  }
+
   /** A chunk is held from now on. */
   arrived(index: number): void {
     for (const { chunk, ready } of this.#waiters) if (chunk === index) ready.resolve()

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Bitfield } from '@shoal/content'
+import { digestOf } from '@shoal/oci'
 import fc from 'fast-check'
 import {
   type PlannedPeer,
@@ -10,8 +11,15 @@ import {
   STARVING_MS
 } from '../src/blob/ask-planner.ts'
 import { PICK_WINDOW_CHUNKS, pickChunk } from '../src/blob/chunk-picker.ts'
+import {
+  Deadlines,
+  HEAD_DEADLINE_MS,
+  HEAD_REGISTRY_DEADLINE_MS,
+  RANGE_REGISTRY_DEADLINE_MS
+} from '../src/blob/deadlines.ts'
 import { Flights, MAX_COPIES } from '../src/blob/flights.ts'
 import { PeerPace } from '../src/blob/peer-pace.ts'
+import { MAX_PREFETCHES, MAX_WAITING_PREFETCHES, Prefetch } from '../src/blob/prefetch.ts'
 import { SeedChooser } from '../src/blob/seed-chooser.ts'
 
 const bits = (length: number, held: readonly number[]) => {
@@ -41,6 +49,18 @@ describe('a seed', () => {
     const chooser = new SeedChooser(4)
     const held = (index: number) => (index === 2 ? 1 : 0)
     assert.equal(chooser.choose(ask('a', bits(4, [0]), { except: [1] }), held), 3)
+  })
+
+  it('sends a chunk no more often than it may, but again to one that it was sent to', () => {
+    const chooser = new SeedChooser(1, 2)
+    const empty = new Bitfield(1)
+    assert.equal(chooser.choose(ask('a', empty), nobody), 0)
+    assert.equal(chooser.choose(ask('b', empty, { again: true }), nobody), 0)
+    assert.equal(chooser.choose(ask('c', empty, { again: true }), nobody), undefined)
+    assert.equal(chooser.mayCount('c', 0), false)
+    assert.equal(chooser.choose(ask('b', empty, { again: true }), nobody), 0)
+    chooser.departed('a')
+    assert.equal(chooser.choose(ask('c', empty, { again: true }), nobody), 0)
   })
 
   it('counts again what a departed leech took with it', () => {
@@ -134,6 +154,7 @@ describe('a plan', () => {
     chunkSize: 1024,
     peers,
     flights: new Flights<PlannedPeer>(),
+    urgent: [],
     availability: (index) => peers.filter((p) => p.role === 'agent' && p.have?.has(index) === true).length,
     room: 100,
     idleSince: undefined,
@@ -203,7 +224,72 @@ describe('a plan', () => {
     assert.deepEqual(planAsks(state([slow, other, registry, fourth], { have, flights, now: 60_000 })), [])
   })
 
+  it('asks for what a reader waits for first, of the agent with the least to send, and of the registry only when told', () => {
+    const busy = peer('agent', Bitfield.full(8), { outstanding: 3 })
+    const idle = peer('agent', bits(8, [6]))
+    const registry = peer('registry', Bitfield.full(8))
+    const plan = (urgent: PlanState<PlannedPeer>['urgent'], peers: PlannedPeer[]) =>
+      planAsks(state(peers, { urgent }))[0]
+    assert.deepEqual(plan([{ index: 6, fromRegistry: true }], [registry, busy, idle]), { peer: idle, index: 6 })
+    assert.deepEqual(plan([{ index: 5, fromRegistry: false }], [registry, busy, idle]), { peer: busy, index: 5 })
+    const lacking = peer('agent', bits(8, []))
+    assert.deepEqual(plan([{ index: 5, fromRegistry: true }], [registry, lacking]), { peer: registry, index: 5 })
+    const left = plan([{ index: 5, fromRegistry: false }], [registry, lacking])
+    assert.ok(left !== undefined && 'any' in left)
+  })
+
   it('does not ask those who sent a wrong chunk', () => {
     assert.deepEqual(planAsks(state([peer('agent', Bitfield.full(8), { distrusted: true })])), [])
+  })
+})
+
+describe('deadlines', () => {
+  it('hurry the head of a stream only when its reader has waited, and turn to the registry last', () => {
+    const deadlines = new Deadlines()
+    assert.deepEqual(deadlines.urgent([3], 3, 100, 0), [])
+    assert.deepEqual(deadlines.urgent([3], 3, 100, HEAD_DEADLINE_MS - 1), [])
+    assert.deepEqual(deadlines.urgent([3], 3, 100, HEAD_DEADLINE_MS), [{ index: 3, fromRegistry: false }])
+    assert.deepEqual(deadlines.urgent([3], 3, 100, HEAD_REGISTRY_DEADLINE_MS), [{ index: 3, fromRegistry: true }])
+    assert.deepEqual(deadlines.urgent([4], 4, 100, HEAD_REGISTRY_DEADLINE_MS), [], 'the next chunk is waited for anew')
+  })
+
+  it('hurry a range at once, with what follows, within the blob', () => {
+    const deadlines = new Deadlines()
+    const indexes = (now: number) => deadlines.urgent([98], 0, 100, now).map(({ index }) => index)
+    assert.deepEqual(indexes(0), [98, 99])
+    assert.equal(deadlines.urgent([98], 0, 100, 0)[0]?.fromRegistry, false)
+    assert.equal(deadlines.urgent([98], 0, 100, RANGE_REGISTRY_DEADLINE_MS)[0]?.fromRegistry, true)
+  })
+})
+
+describe('a prefetch', () => {
+  const named = (text: string) => digestOf(Buffer.from(text))
+
+  it('brings a few blobs at a time, in order, and those that fail do not stop the others', async () => {
+    const started: string[] = []
+    const ends: PromiseWithResolvers<void>[] = []
+    const prefetch = new Prefetch((digest) => {
+      started.push(digest)
+      const end = Promise.withResolvers<void>()
+      ends.push(end)
+      return end.promise
+    })
+    const digests = Array.from({ length: MAX_PREFETCHES + 3 }, (_, i) => named(String(i)))
+    for (const digest of digests) prefetch.add(digest)
+    assert.deepEqual(started, digests.slice(0, MAX_PREFETCHES))
+    prefetch.remove(digests[MAX_PREFETCHES] ?? named(''))
+    ends[0]?.reject(new Error('nobody has it'))
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.deepEqual(started.slice(MAX_PREFETCHES), digests.slice(MAX_PREFETCHES + 1, MAX_PREFETCHES + 2))
+    prefetch.stop()
+    for (const { resolve } of ends) resolve()
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(started.length, MAX_PREFETCHES + 1)
+  })
+
+  it('does not grow without bound', () => {
+    const prefetch = new Prefetch(() => new Promise(() => undefined))
+    for (let i = 0; i < 2 * MAX_WAITING_PREFETCHES; i++) prefetch.add(named(String(i)))
+    assert.equal(prefetch.waiting, MAX_WAITING_PREFETCHES)
   })
 })

@@ -1,6 +1,7 @@
 import { defaulted, optional } from '../options/option.ts'
 import { ADDRESS, formatAddress } from '../values/address.ts'
 import { choice } from '../values/choice.ts'
+import { count } from '../values/count.ts'
 import { MESH_ADDRESS } from '../values/mesh-address.ts'
 import { RATE } from '../values/size.ts'
 import { DIRECTORY, NAME } from '../values/text.ts'
@@ -12,6 +13,7 @@ import { LANE_OPTIONS, laneFrom } from './lane-options.ts'
 import { serve } from './serve.ts'
 
 const DEFAULT_ANONYMOUS = 'pull'
+const MAX_SEED_COPIES = 10_000
 
 /** `shoal registry`: runs the registry. */
 export const registryCommand = defineCommand({
@@ -32,6 +34,10 @@ export const registryCommand = defineCommand({
     anonymous: defaulted(choice('none', 'pull', 'push'), DEFAULT_ANONYMOUS, 'what callers without credentials may do'),
     zone: optional(NAME, 'where it is, such as a rack or an availability zone'),
     'upload-rate': optional(RATE, 'most bytes per second that it sends to peers (default no limit)'),
+    'seed-copies': optional(
+      count(1, MAX_SEED_COPIES),
+      'how often it sends a chunk to peers at most (default as often as they need)'
+    ),
     ...logOptions('info'),
     ...COMMON_OPTIONS
   },
@@ -47,6 +53,7 @@ export const registryCommand = defineCommand({
       anonymous: values.anonymous,
       zone: values.zone ?? '',
       uploadRate: values['upload-rate'],
+      seedCopies: values['seed-copies'],
       logger
     })
     const { joinTokenFile, adminPasswordFile } = registry

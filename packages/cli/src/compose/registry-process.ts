@@ -38,6 +38,8 @@ export interface RegistryConfig {
   readonly zone: string
   /** Bytes per second to peers; undefined for no limit. */
   readonly uploadRate: number | undefined
+  /** How often a chunk is sent to peers at most; undefined for as often as they need. */
+  readonly seedCopies?: number | undefined
   readonly logger: Logger
 }
 
@@ -75,6 +77,7 @@ export async function startRegistry(config: RegistryConfig): Promise<RegistryPro
       metrics,
       logger: logger.child({ part: 'mesh' }),
       uploadRate: config.uploadRate,
+      seedCopies: config.seedCopies,
       joinToken,
       zone: config.zone
     })

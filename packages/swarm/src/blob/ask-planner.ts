@@ -1,5 +1,6 @@
 import type { Bitfield } from '@shoal/content'
 import { pickChunk } from './chunk-picker.ts'
+import type { UrgentChunk } from './deadlines.ts'
 import { type Flights, MAX_COPIES } from './flights.ts'
 import type { PeerPace } from './peer-pace.ts'
 
@@ -34,6 +35,8 @@ export interface PlanState<Peer extends PlannedPeer> {
   readonly chunkSize: number
   readonly peers: readonly Peer[]
   readonly flights: Flights<Peer>
+  /** What readers have waited for too long, most urgent first. */
+  readonly urgent: readonly UrgentChunk[]
   /** How many agents hold a chunk. */
   readonly availability: (index: number) => number
   /** Chunks that may still be asked for now: the memory for them is bounded. */
@@ -62,6 +65,18 @@ export function planAsks<Peer extends PlannedPeer>(state: PlanState<Peer>): Ask<
     usable.map((peer) => [peer, Math.max(0, peer.pace.queueLength(state.chunkSize) - peer.outstanding)] as const)
   )
   const taken = (index: number) => state.flights.has(index) || planned.has(index)
+
+  for (const { index, fromRegistry } of state.urgent) {
+    if (room === 0 || state.have.has(index) || taken(index)) continue
+    const holders = usable.filter((peer) => peer.have?.has(index) === true && (fromRegistry || peer.role === 'agent'))
+    // The one that is likely to send it first; the registry last, because the others live on it too.
+    const peer = holders.sort((a, b) => urgentRank(a) - urgentRank(b))[0]
+    if (peer === undefined) continue
+    asks.push({ peer, index })
+    planned.add(index)
+    slots.set(peer, Math.max(0, (slots.get(peer) ?? 0) - 1))
+    room--
+  }
 
   for (let asked = true; asked && room > 0; ) {
     asked = false
@@ -105,6 +120,10 @@ export function planAsks<Peer extends PlannedPeer>(state: PlanState<Peer>): Ask<
   }
   if (room > 0 && planned.size === 0) asks.push(...planLate(state, usable, slots, room))
   return asks
+}
+
+function urgentRank(peer: PlannedPeer): number {
+  return peer.outstanding + (peer.role === 'registry' ? Number.MAX_SAFE_INTEGER / 2 : 0)
 }
 
 /** Late chunks, asked for once more. In the endgame, when all that is missing has been asked for, they are late sooner. */

@@ -13,6 +13,7 @@ import { planAsks } from './ask-planner.ts'
 import type { BlobSwarm, SwarmListener } from './blob-swarm.ts'
 import { ChunkLanding } from './chunk-landing.ts'
 import { ChunkRequests } from './chunk-requests.ts'
+import { Deadlines } from './deadlines.ts'
 import type { Fallback } from './fallback.ts'
 import { FALLBACK_DELAY_MS, FallbackReader, LINKED_FALLBACK_DELAY_MS } from './fallback-reader.ts'
 import { hold } from './holding.ts'
@@ -96,6 +97,7 @@ export class Download implements SwarmListener {
   #isSigned = false
   #requests: ChunkRequests | undefined
   #fallback: FallbackReader | undefined
+  readonly #deadlines = new Deadlines()
   #landing: ChunkLanding | undefined
   #planning = false
   #over = false
@@ -221,6 +223,7 @@ export class Download implements SwarmListener {
           clock,
           logger,
           signal: this.#controller.signal,
+          spend: (bytes) => pace.spend(bytes),
           stored: (index, bytes) => {
             this.#stored('registry', index, bytes)
             this.#finishIfWhole()
@@ -322,6 +325,7 @@ export class Download implements SwarmListener {
       chunkSize: blob.map.chunkSize,
       peers,
       flights: requests.flights,
+      urgent: this.#deadlines.urgent(blob.awaited(), blob.have.firstMissing() ?? 0, blob.have.length, now),
       availability: (index) => swarm.availability(index),
       room: Math.floor(roomBytes() / blob.map.chunkSize),
       idleSince: this.#idleSince,
@@ -349,7 +353,7 @@ export class Download implements SwarmListener {
     }
     const linked = [...this.#participants()].some((peer) => peer.role === 'registry' && peer.isSeed && !peer.distrusted)
     const delay = linked ? LINKED_FALLBACK_DELAY_MS : FALLBACK_DELAY_MS
-    if (now - this.#peerProgressAt >= delay) this.#fallback?.start()
+    if (now - this.#peerProgressAt >= delay && this.#init.pace.delayMs() === 0) this.#fallback?.start()
     if (now - this.#progressAt >= STALLED_MS) this.#fail(new DownloadStalledError(this.digest))
     else this.#plan()
   }

@@ -19,6 +19,8 @@ export interface FallbackReaderInit {
   readonly clock: Clock
   readonly logger: Logger
   readonly signal: AbortSignal
+  /** So many bytes are about to be asked for. */
+  readonly spend: (bytes: number) => void
   /** A chunk has come and was right. */
   readonly stored: (index: number, bytes: number) => void
   /** A chunk has come and was wrong. */
@@ -71,6 +73,7 @@ export class FallbackReader {
     if (run === undefined) return
     const end = chunkOffset(blob.map, run.last) + chunkLength(blob.map, run.last)
     const range = { start: chunkOffset(blob.map, run.first), end }
+    this.#init.spend(range.end - range.start)
     const body = await fallback.read(blob.map.digest, range, { signal })
     if (body === undefined) throw new Error('the registry does not have the blob')
     let index = run.first
