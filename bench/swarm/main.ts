@@ -10,7 +10,7 @@ import { deadlineMs } from './estimate.ts'
 import { Images } from './images.ts'
 import { measureCell } from './measure-cell.ts'
 import { parseOptions, type SwarmOptions, USAGE, UsageError } from './options.ts'
-import { profileTable, readProfiles, requestProfiles } from './profiles.ts'
+import { profileTables, readProfiles, requestProfiles } from './profiles.ts'
 import { formatDuration, Progress } from './progress.ts'
 import { pointLine, swarmLine } from './report/lines.ts'
 import { RunReport } from './report/run-report.ts'
@@ -82,7 +82,7 @@ async function runPlan(plan: readonly Step[], options: SwarmOptions): Promise<nu
     workspace.close()
   }
   if (options.profile) {
-    const table = profileTable(readProfiles(profiles))
+    const table = profileTables(readProfiles(profiles))
     await writeFile(path.join(report.directory, 'profile.md'), `${table}\n`)
     console.log(`\n${table}`)
   }

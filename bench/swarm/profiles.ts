@@ -38,22 +38,27 @@ export interface CpuProfile {
   readonly timeDeltas: readonly number[]
 }
 
-/** Where processes spent their time: functions by the time in themselves, summed over the profiles, as a table. */
-export function profileTable(profiles: readonly CpuProfile[]): string {
+/** Where processes spent their time, summed over the profiles: tables by package and by function, of the time in themselves. */
+export function profileTables(profiles: readonly CpuProfile[]): string {
+  return [tableOf(profiles, 'package', areaOf), tableOf(profiles, 'function', nameOf)].join('\n\n')
+}
+
+function tableOf(profiles: readonly CpuProfile[], what: string, key: (node: ProfileNode) => string): string {
   const times = new Map<string, number>()
-  for (const profile of profiles) {
-    const names = new Map(profile.nodes.map((node) => [node.id, nameOf(node)]))
-    for (const [index, id] of profile.samples.entries()) {
-      const name = names.get(id) ?? ''
-      times.set(name, (times.get(name) ?? 0) + (profile.timeDeltas[index] ?? 0))
+  for (const { nodes, samples, timeDeltas } of profiles) {
+    const working = nodes.filter((node) => !NOT_WORK.has(node.callFrame.functionName))
+    const keys = new Map(working.map((node) => [node.id, key(node)]))
+    for (const [index, id] of samples.entries()) {
+      const name = keys.get(id)
+      if (name !== undefined) times.set(name, (times.get(name) ?? 0) + (timeDeltas[index] ?? 0))
     }
   }
-  const work = [...times].filter(([name]) => !NOT_WORK.has(name)).toSorted(([, a], [, b]) => b - a)
-  const total = work.reduce((sum, [, time]) => sum + time, 0)
-  const rows = work
+  const sorted = [...times].toSorted(([, a], [, b]) => b - a)
+  const total = sorted.reduce((sum, [, time]) => sum + time, 0)
+  const rows = sorted
     .slice(0, ROWS)
     .map(([name, time]) => [`${((time / total) * 100).toFixed(1)} %`, (time / 1e6).toFixed(2), name])
-  return markdownTable([['of all', 's', 'function'], ...rows])
+  return markdownTable([['of all', 's', what], ...rows])
 }
 
 /** Reads the profiles in a directory. */
@@ -64,6 +69,18 @@ export function readProfiles(directory: string): CpuProfile[] {
 }
 
 function nameOf({ callFrame: { functionName, url, lineNumber } }: ProfileNode): string {
-  const file = url.replace(/^file:\/\//, '').replace(/^.*\/(?=packages\/|node_modules\/)/, '')
+  const file = shortUrl(url)
   return file === '' ? functionName : `${functionName || '(anonymous)'} ${file}:${lineNumber + 1}`
+}
+
+/** `packages/swarm`, `libp2p`, `@libp2p/kad-dht`, `node:`; V8's own word for what is no JavaScript. */
+function areaOf({ callFrame: { functionName, url } }: ProfileNode): string {
+  const file = shortUrl(url)
+  if (file === '') return functionName.startsWith('(') ? functionName : '(native functions)'
+  if (file.startsWith('node:')) return 'node:'
+  return file.match(/^packages\/[^/]+|(?<=^node_modules\/)(?:@[^/]+\/)?[^/]+/)?.[0] ?? file
+}
+
+function shortUrl(url: string): string {
+  return url.replace(/^file:\/\//, '').replace(/^.*\/(?=packages\/|node_modules\/)/, '')
 }

@@ -4,7 +4,7 @@ import { barChart } from '../chart/bar-chart.ts'
 import { lineChart } from '../chart/line-chart.ts'
 import { ticks } from '../chart/ticks.ts'
 import { type SwarmCell, type SwarmMode, swarmCell } from '../swarm/cells.ts'
-import { profileTable } from '../swarm/profiles.ts'
+import { profileTables } from '../swarm/profiles.ts'
 import { markdownTable } from '../swarm/report/markdown-table.ts'
 import { drawPlots } from '../swarm/report/plots.ts'
 import { swarmTables } from '../swarm/report/tables.ts'
@@ -200,7 +200,8 @@ describe('the profile', () => {
       samples: [1, 2, 2, 3],
       timeDeltas: [5_000_000, 1_000_000, 500_000, 500_000]
     }
-    const [, , first, second] = profileTable([profile, profile]).split('\n')
+    const [, , area, , , , , first, second] = profileTables([profile, profile]).split('\n')
+    assert.match(area ?? '', /75\.0 % .*packages\/swarm /)
     assert.match(first ?? '', /75\.0 % .*3\.00 .*read packages\/swarm\/src\/lane\.ts:10/)
     assert.match(second ?? '', /25\.0 % .*garbage/)
   })
