@@ -78,6 +78,17 @@ export function childrenOf(pid: number): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
 }
 
+/** Whether a process is gone, or only waits to be buried. */
+export function hasEnded(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) return true
+    throw error
+  }
+}
+
 function kibibytes(status: string, field: string): number {
   const match = status.match(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm'))
   if (match === null) throw new Error(`the kernel says nothing of ${field}`)

@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises'
+import path from 'node:path'
 import { missingRequirements } from '../../test/harness/requirements.ts'
 import { RunWorkspace } from '../../test/harness/run-workspace.ts'
 import { describeMachine } from '../machine.ts'
@@ -8,6 +10,7 @@ import { deadlineMs } from './estimate.ts'
 import { Images } from './images.ts'
 import { measureCell } from './measure-cell.ts'
 import { parseOptions, type SwarmOptions, USAGE, UsageError } from './options.ts'
+import { profileTables, readProfiles, requestProfiles } from './profiles.ts'
 import { formatDuration, Progress } from './progress.ts'
 import { pointLine, swarmLine } from './report/lines.ts'
 import { RunReport } from './report/run-report.ts'
@@ -57,11 +60,13 @@ async function runPlan(plan: readonly Step[], options: SwarmOptions): Promise<nu
   const workspace = RunWorkspace.open()
   const report = await RunReport.open({ machine: describeMachine(), quick: options.quick, systems: SYSTEMS })
   const progress = new Progress(plan)
+  const profiles = path.join(report.directory, 'profiles')
+  if (options.profile) requestProfiles(profiles)
   try {
     const images = new Images(workspace.subdirectory('images'))
     for (const step of plan) {
       progress.start(step)
-      const init = { workspace, images, deadlineMs: deadlineMs(step.estimateSeconds) }
+      const init = { workspace, images, deadlineMs: deadlineMs(step.estimateSeconds), profile: options.profile }
       if (step.kind === 'point') {
         const result = await measurePoint(step.cell, init)
         console.log(pointLine(result))
@@ -75,6 +80,11 @@ async function runPlan(plan: readonly Step[], options: SwarmOptions): Promise<nu
     }
   } finally {
     workspace.close()
+  }
+  if (options.profile) {
+    const table = profileTables(readProfiles(profiles))
+    await writeFile(path.join(report.directory, 'profile.md'), `${table}\n`)
+    console.log(`\n${table}`)
   }
   console.log(`\n${report.tables()}\n\n${report.directory}`)
   return report.failed ? EXIT_FAILED : 0

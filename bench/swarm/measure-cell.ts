@@ -6,6 +6,7 @@ import type { SwarmCell } from './cells.ts'
 import type { Images } from './images.ts'
 import { Meter } from './meter.ts'
 import { playRound } from './modes.ts'
+import { endGently } from './profiles.ts'
 import type { RoundResult, SwarmResult } from './results.ts'
 import { buildSite, fitsInMemory } from './site.ts'
 
@@ -20,6 +21,8 @@ export interface MeasureInit {
   readonly images: Images
   /** How long a cell may take with one system. */
   readonly deadlineMs: number
+  /** Ends processes so that they write the profiles that were asked of them. */
+  readonly profile: boolean
 }
 
 /** Measures a cell with one system, on networks of its own. A failure is part of the result. */
@@ -87,6 +90,7 @@ async function measureInRoom(cell: SwarmCell, system: BenchSystem, init: Measure
     plan.rounds.push(plan.inMemory ? round : { ...round, events: [...round.events, ON_DISK] })
     await verify(running, image, pullers, init)
   }
+  if (init.profile) await endGently(running.processes)
 }
 
 async function measureRound(

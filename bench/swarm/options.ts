@@ -15,6 +15,7 @@ export const USAGE = `npm run bench -- [swarm] [options]
   --cell PATTERN  only cells whose name has this in it; * stands for anything; may be repeated
   --system NAME   only this system, and also where a cell leaves it out; may be repeated
   --rounds N      rounds of each cell, in place of its own number
+  --profile       also a table of where the system's Node processes spent their time; the other figures suffer
   --list          show the cells and what they may take, and measure nothing
 
   A cell of your own, in place of the listed ones:
@@ -32,6 +33,7 @@ export interface SwarmOptions {
   readonly cells: readonly Cell[]
   readonly quick: boolean
   readonly list: boolean
+  readonly profile: boolean
 }
 
 /** Reads the command line. `systems` are the names of those that exist. @throws UsageError naming the option that is wrong */
@@ -47,7 +49,7 @@ export function parseOptions(args: readonly string[], systems: readonly string[]
     .map((cell) => (rounds === undefined ? cell : { ...cell, rounds }))
     .flatMap((cell) => withSystems(cell, values.system))
   if (cells.length === 0) throw new UsageError(`--cell matches none of ${all.map((cell) => cell.name).join(', ')}`)
-  return { cells, quick: values.quick, list: values.list }
+  return { cells, quick: values.quick, list: values.list, profile: values.profile }
 }
 
 function readArguments(args: readonly string[]) {
@@ -60,6 +62,7 @@ function readArguments(args: readonly string[]) {
       options: {
         quick: flag,
         list: flag,
+        profile: flag,
         cell: texts,
         system: texts,
         rounds: text,

@@ -4,6 +4,7 @@ import { barChart } from '../chart/bar-chart.ts'
 import { lineChart } from '../chart/line-chart.ts'
 import { ticks } from '../chart/ticks.ts'
 import { type SwarmCell, type SwarmMode, swarmCell } from '../swarm/cells.ts'
+import { profileTables } from '../swarm/profiles.ts'
 import { markdownTable } from '../swarm/report/markdown-table.ts'
 import { drawPlots } from '../swarm/report/plots.ts'
 import { swarmTables } from '../swarm/report/tables.ts'
@@ -184,5 +185,24 @@ describe('the plots', () => {
       drawPlots({ swarm: cells, points: [] }, CORES).some((plot) => plot.file === 'time-over-bound-by-nodes.svg')
     )
     assert.deepEqual(drawPlots({ swarm: cells.slice(0, 1), points: [] }, CORES), [])
+  })
+})
+
+describe('the profile', () => {
+  it('sums the time in each function over processes, and leaves idleness out', () => {
+    const frame = (functionName: string, url = '', lineNumber = -1) => ({ functionName, url, lineNumber })
+    const profile = {
+      nodes: [
+        { id: 1, callFrame: frame('(idle)') },
+        { id: 2, callFrame: frame('read', 'file:///home/x/packages/swarm/src/lane.ts', 9) },
+        { id: 3, callFrame: frame('(garbage collector)') }
+      ],
+      samples: [1, 2, 2, 3],
+      timeDeltas: [5_000_000, 1_000_000, 500_000, 500_000]
+    }
+    const [, , area, , , , , first, second] = profileTables([profile, profile]).split('\n')
+    assert.match(area ?? '', /75\.0 % .*packages\/swarm /)
+    assert.match(first ?? '', /75\.0 % .*3\.00 .*read packages\/swarm\/src\/lane\.ts:10/)
+    assert.match(second ?? '', /25\.0 % .*garbage/)
   })
 })
