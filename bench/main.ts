@@ -4,6 +4,7 @@ import type { BenchSystem } from './bench-system.ts'
 import { describeMachine } from './machine.ts'
 import { measure, NODE_LINK_MBIT } from './measure.ts'
 import { type BenchOptions, parseOptions, USAGE } from './options.ts'
+import { benchRegistry } from './registry/main.ts'
 import { type BenchReport, boundSeconds, formatTable, type Summary, summarise, writeReport } from './report.ts'
 import { dockerRegistry } from './systems/docker-registry.ts'
 import { shoal } from './systems/shoal.ts'
@@ -49,6 +50,7 @@ async function bench(options: BenchOptions, systems: readonly BenchSystem[]): Pr
   console.log((await writeReport(report)).join('\n'))
 }
 
+if (process.argv[2] === 'registry') process.exit(await benchRegistry(process.argv.slice(3)))
 const missing = missingRequirements(
   Object.fromEntries(Object.entries(END_TO_END_TOOLS).filter(([tool]) => BENCH_TOOLS.includes(tool)))
 )
