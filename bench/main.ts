@@ -1,7 +1,11 @@
+import { benchRegistry } from './registry/main.ts'
 import { benchSwarm } from './swarm/main.ts'
 
 /** What can be measured; the first word of the command line, `swarm` when there is none. */
-const SUBJECTS: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = { swarm: benchSwarm }
+const SUBJECTS: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = {
+  swarm: benchSwarm,
+  registry: benchRegistry
+}
 const EXIT_USAGE = 2
 
 const [first = '', ...rest] = process.argv.slice(2)
