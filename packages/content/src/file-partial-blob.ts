@@ -268,10 +268,10 @@ export class FilePartialBlob implements PartialBlob {
     this.#users--
     if (this.#users > 0 || this.#idle) return
     this.#idle = true
-    this.#init.memory.recent.drop(this)
     this.#init.onIdle(this)
     try {
       await this.#init.file.close()
+      this.#init.memory.recent.drop(this)
       await this.#init.onClosed(this)
     } finally {
       this.#closed.resolve()
