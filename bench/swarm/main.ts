@@ -86,6 +86,6 @@ async function runPlan(plan: readonly Step[], options: SwarmOptions): Promise<nu
     await writeFile(path.join(report.directory, 'profile.md'), `${table}\n`)
     console.log(`\n${table}`)
   }
-  console.log(`\n${report.tables()}\n\n${report.directory}`)
+  console.log(`\n${report.overview()}\n\n${report.directory}`)
   return report.failed ? EXIT_FAILED : 0
 }

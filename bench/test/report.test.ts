@@ -6,6 +6,7 @@ import { ticks } from '../chart/ticks.ts'
 import { type SwarmCell, type SwarmMode, swarmCell } from '../swarm/cells.ts'
 import { profileTables } from '../swarm/profiles.ts'
 import { markdownTable } from '../swarm/report/markdown-table.ts'
+import { overviewTable } from '../swarm/report/overview.ts'
 import { drawPlots } from '../swarm/report/plots.ts'
 import { swarmTables } from '../swarm/report/tables.ts'
 import { checkTargets } from '../swarm/report/targets.ts'
@@ -133,6 +134,16 @@ describe('the tables', () => {
     assert.match(text, /99 % \(saturated\)/)
     assert.match(text, /\| nginx +\| failed/)
     assert.match(text, /^- nginx: no answer and more$/m)
+  })
+})
+
+describe('the overview', () => {
+  it('names a cell once, and has a line for each system', () => {
+    const swarm = ['nginx', 'shoal'].map((system) => resultOf(system, cellOf('cold'), roundOf([44])))
+    const lines = overviewTable({ swarm, points: [] }, CORES).split('\n').slice(2)
+    assert.equal(lines.length, 2)
+    assert.match(lines[0] ?? '', /^\| cold: 8 nodes.*\| nginx +\| 44\.00 \| 44\.00 \| 1\.10/)
+    assert.match(lines[1] ?? '', /^\| +\| shoal/)
   })
 })
 

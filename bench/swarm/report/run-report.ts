@@ -6,6 +6,7 @@ import type { Machine } from '../../machine.ts'
 import { NODE_LINK_MBIT } from '../cells.ts'
 import type { PointResult, Results, SwarmResult } from '../results.ts'
 import { summarise } from '../summary.ts'
+import { overviewTable } from './overview.ts'
 import { drawPlots, type Plot } from './plots.ts'
 import { pointTables, swarmTables } from './tables.ts'
 import { checkTargets, targetsTable } from './targets.ts'
@@ -60,13 +61,15 @@ export class RunReport {
     await this.#write()
   }
 
-  /** Targets and figures. */
-  tables(): string {
-    const { cores } = this.#init.machine
-    const targets = checkTargets(this.#results, cores)
-    const sections = [swarmTables(this.#results, cores), pointTables(this.#points)].filter(Boolean)
-    const promised = targets.length === 0 ? [] : [`## Targets\n\n${targetsTable(targets)}`]
-    return [...promised, '## Figures', ...sections].join('\n\n')
+  /** Targets and an overview, for who watches. */
+  overview(): string {
+    const table = overviewTable(this.#results, this.#init.machine.cores)
+    return [...this.#targets(), ...(table === '' ? [] : [`## In short\n\n${table}`])].join('\n\n')
+  }
+
+  #targets(): string[] {
+    const targets = checkTargets(this.#results, this.#init.machine.cores)
+    return targets.length === 0 ? [] : [`## Targets\n\n${targetsTable(targets)}`]
   }
 
   get #results(): Results {
@@ -93,6 +96,7 @@ export class RunReport {
 
   #page(plots: readonly Plot[]): string {
     const { machine, quick, systems } = this.#init
+    const results = this.#results
     const measured = systems.filter((system) => this.#swarm.some((result) => result.system === system.name))
     return `# Images to many nodes
 
@@ -104,7 +108,13 @@ would have been faster.
 
 ${measured.map((system) => `- ${system.name}: ${system.description}`).join('\n')}
 
-${this.tables()}
+${this.overview()}
+
+## Figures
+
+${swarmTables(results, machine.cores)}
+
+${pointTables(this.#points)}
 
 ${plots.map((plot) => `![${plot.file}](${plot.file})`).join('\n')}
 
