@@ -8,11 +8,9 @@ import type { Meter } from './meter.ts'
 import type { PullResult } from './results.ts'
 
 const LINK_POLL_MS = 10
-/** The registry counts as having sent one copy once its link has carried as much and then rested for so long... */
-const REST_MS = 150
+/** One copy has left the registry once its link has carried as much and then rested for so long. */
+const REST_MS = 300
 const REST_SHARE = 0.005
-/** ...or has carried so many copies: it is not going to rest. */
-const COPIES_AT_MOST = 1.1
 /** How much of the image has left the registry when peers vanish. */
 const VANISH_AT_COPIES = 0.5
 
@@ -50,10 +48,18 @@ export async function playRound(stage: RoundStage): Promise<RoundPulls> {
   }
 }
 
-async function pullAll(stage: RoundStage, pullers: readonly Puller[]): Promise<RoundPulls> {
+async function pullAll(
+  stage: RoundStage,
+  pullers: readonly Puller[],
+  onPulled: () => void = () => undefined
+): Promise<RoundPulls> {
   const { running, image, deadlineMs } = stage
   const outcomes = await Promise.allSettled(
-    pullers.map((puller) => puller.pull(running.base(puller.node), image, { deadlineMs }))
+    pullers.map(async (puller) => {
+      const figures = await puller.pull(running.base(puller.node), image, { deadlineMs })
+      onPulled()
+      return figures
+    })
   )
   const pulls: PullResult[] = []
   const failures: string[] = []
@@ -85,15 +91,18 @@ async function pullInWaves(stage: RoundStage): Promise<RoundPulls> {
 async function pullWhileRegistryIsLost(stage: RoundStage): Promise<RoundPulls> {
   const registry = seedProcess(stage)
   const over = new AbortController()
-  const pulling = pullAll(stage, stage.pullers).finally(() => over.abort())
-  const copies = await oneCopyHasLeft(registry.pid, stage.image.size, over.signal)
-  if (!over.signal.aborted) stage.meter.kill(registry)
-  const pulled = await pulling
-  const event =
-    copies === undefined
-      ? 'all pulls were over before the registry could be killed'
-      : `registry killed after ${copies.toFixed(2)} copies`
-  return { ...pulled, events: [event] }
+  const firstDone = new AbortController()
+  const pulling = pullAll(stage, stage.pullers, () => firstDone.abort()).finally(() => over.abort())
+  const copies = await oneCopyHasLeft(registry.pid, stage.image.size, AbortSignal.any([over.signal, firstDone.signal]))
+  const events: string[] = []
+  if (over.signal.aborted) {
+    events.push('all pulls were over before the registry could be killed')
+  } else {
+    stage.meter.kill(registry)
+    const when = firstDone.signal.aborted ? 'the first node had the image' : 'its link rested'
+    events.push(`registry killed after ${copies.toFixed(2)} copies, when ${when}`)
+  }
+  return { ...(await pulling), events }
 }
 
 async function pullWhilePeersVanish(stage: RoundStage): Promise<RoundPulls> {
@@ -125,20 +134,19 @@ async function hasLeft(pid: number, bytes: number, signal: AbortSignal): Promise
   while (!signal.aborted && sentFromNamespace(pid) - before < bytes) await delay(LINK_POLL_MS)
 }
 
-// Headers make it unclear when exactly the last byte of a copy is out; that the link rests then makes it clear.
-async function oneCopyHasLeft(pid: number, size: number, signal: AbortSignal): Promise<number | undefined> {
+// Headers and chunks sent twice make it unclear when the last byte of a copy is out; that the link then rests makes it
+// clear. Where it does not rest, the signal ends the wait: a node that has the image whole makes it clear too.
+async function oneCopyHasLeft(pid: number, size: number, signal: AbortSignal): Promise<number> {
   const before = sentFromNamespace(pid)
   await hasLeft(pid, size, signal)
   let restedAt = performance.now()
   let sent = sentFromNamespace(pid) - before
-  while (!signal.aborted) {
-    const now = sentFromNamespace(pid) - before
-    if (now - sent > size * REST_SHARE) {
-      sent = now
-      restedAt = performance.now()
-    }
-    if (performance.now() - restedAt > REST_MS || now > size * COPIES_AT_MOST) return now / size
+  while (!signal.aborted && performance.now() - restedAt < REST_MS) {
     await delay(LINK_POLL_MS)
+    const now = sentFromNamespace(pid) - before
+    if (now - sent < size * REST_SHARE) continue
+    sent = now
+    restedAt = performance.now()
   }
-  return undefined
+  return (sentFromNamespace(pid) - before) / size
 }

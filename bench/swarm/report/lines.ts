@@ -14,7 +14,8 @@ export function swarmLine(result: SwarmResult): string {
     parts.push(`processor ${(summary.cpuBusy * 100).toFixed(0)} % busy, ${others} % by others`)
   }
   parts.push(...new Set(result.rounds.flatMap((round) => round.events)))
-  parts.push(...result.rounds.flatMap((round) => round.failures.map((failure) => `FAILED ${failure}`)))
+  const [failure, ...others] = result.rounds.flatMap((round) => round.failures)
+  if (failure !== undefined) parts.push(`${others.length + 1} pulls FAILED: ${failure}`)
   if (result.error !== undefined) parts.push(`FAILED ${result.error}`)
   return `    ${parts.join('; ')}`
 }
