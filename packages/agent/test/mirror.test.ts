@@ -54,7 +54,7 @@ class FakeMesh {
       start: () => Promise.resolve(),
       stop: () => Promise.resolve(),
       prefetch: () => undefined,
-    completion: () => Promise.resolve(),
+      completion: () => Promise.resolve(),
       expect: (_image, blobs) => void mesh.expected.push([...blobs]),
       provideImage: (image) => void mesh.provided.push(image),
       async fetch(digest, options) {
