@@ -1,3 +1,4 @@
+import { readSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import type { BlobInfo } from './blob-info.ts'
 import type { LendingSource } from './blob-source.ts'
@@ -6,6 +7,13 @@ import { assertPart } from './chunk-buffer.ts'
 import type { ChunkBuffers } from './chunk-buffers.ts'
 import { StoreClosedError } from './errors.ts'
 import { readFully } from './files.ts'
+import type { ReadPace } from './read-pace.ts'
+
+/** What the sources of a store share. */
+export interface FileSourceMemory {
+  readonly buffers: ChunkBuffers
+  readonly pace: ReadPace
+}
 
 /** A whole blob, read from its open file. The file may be removed from its directory meanwhile. */
 export class FileSource implements LendingSource {
@@ -13,14 +21,16 @@ export class FileSource implements LendingSource {
   readonly size
   readonly #file: FileHandle
   readonly #buffers: ChunkBuffers
+  readonly #pace: ReadPace
   readonly #onClose: () => void
   #closing: Promise<void> | undefined
 
-  constructor(info: BlobInfo, file: FileHandle, buffers: ChunkBuffers, onClose: () => void) {
+  constructor(info: BlobInfo, file: FileHandle, memory: FileSourceMemory, onClose: () => void) {
     this.digest = info.digest
     this.size = info.size
     this.#file = file
-    this.#buffers = buffers
+    this.#buffers = memory.buffers
+    this.#pace = memory.pace
     this.#onClose = onClose
   }
 
@@ -33,7 +43,9 @@ export class FileSource implements LendingSource {
     this.#check(position)
     const length = Math.min(target.length, this.size - position)
     if (length === 0) return 0
-    const { bytesRead } = await this.#file.read(target, 0, length, position)
+    const bytesRead = this.#pace.mayWait(length)
+      ? this.#pace.read(() => readSync(this.#file.fd, target, 0, length, position))
+      : (await this.#file.read(target, 0, length, position)).bytesRead
     if (bytesRead === 0) throw this.#shortError()
     return bytesRead
   }

@@ -34,6 +34,24 @@ export function createStoreMetrics(register: Registry | undefined): StoreMetrics
   }
 }
 
+/** Shows the memory for sending as it is when somebody looks. */
+export function measureSendBuffers(
+  register: Registry | undefined,
+  buffers: { readonly usedBytes: number; readonly freeBytes: number }
+): void {
+  if (register === undefined) return
+  new Gauge({
+    name: 'shoal_send_buffer_bytes',
+    help: 'Memory for sending blobs to clients, in use and kept for the next',
+    labelNames: ['state'],
+    registers: [register],
+    collect() {
+      this.set({ state: 'used' }, buffers.usedBytes)
+      this.set({ state: 'free' }, buffers.freeBytes)
+    }
+  })
+}
+
 /** Shows the memory for chunks as it is when somebody looks. */
 export function measureChunkBuffers(register: Registry | undefined, buffers: ChunkBuffers): void {
   if (register === undefined) return

@@ -18,6 +18,16 @@ export class SendBuffers {
     this.#largeBytes = largeBytes
   }
 
+  /** Memory of the large buffers that are in use, bytes. */
+  get usedBytes(): number {
+    return this.#large * this.#largeBytes
+  }
+
+  /** Memory kept for the next transfer, bytes. */
+  get freeBytes(): number {
+    return this.#free.length * this.#largeBytes
+  }
+
   take(): Buffer {
     if (this.#large >= SEND_LARGE_BUFFERS_MAX) return Buffer.allocUnsafeSlow(SEND_SMALL_BUFFER_BYTES)
     this.#large++

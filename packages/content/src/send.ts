@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
 import type { ByteRange } from '@shoal/oci'
 import type { AbortOptions } from './abort.ts'
 import type { BlobSource } from './blob-source.ts'
@@ -8,8 +9,11 @@ import { SendBuffers } from './send-buffers.ts'
 export const SEND_BUFFER_BYTES = 256 * 1024
 /** Buffers of one transfer: one is written while the next is read. */
 export const SEND_BUFFERS = 2
+/** After so many bytes a transfer lets everything else have its turn, even if it need not wait for anything. */
+export const SEND_TURN_BYTES = 512 * 1024
 
-const pool = new SendBuffers(SEND_BUFFER_BYTES)
+/** Of all transfers of the process: it is the process's memory that is limited. */
+export const sendBuffers = new SendBuffers(SEND_BUFFER_BYTES)
 
 /** What a transfer may be told. */
 export interface SendOptions extends AbortOptions {
@@ -50,6 +54,7 @@ export async function sendBlob(
   const receiver = new Receiver(writable, options)
   try {
     let position = range.start
+    let turn = 0
     while (position < range.end) {
       const buffer = await receiver.buffer()
       const available = await source.available(position, { signal: receiver.signal })
@@ -61,6 +66,12 @@ export async function sendBlob(
       receiver.signal.throwIfAborted()
       receiver.write(buffer, length)
       position += length
+      turn += length
+      if (turn >= SEND_TURN_BYTES) {
+        // Bytes that are in memory, and a receiver that takes them at once: nothing above went through the event loop.
+        await setImmediate()
+        turn = 0
+      }
     }
     await receiver.drained()
   } finally {
@@ -96,7 +107,7 @@ class Receiver {
   async buffer(): Promise<Buffer> {
     for (;;) {
       this.signal.throwIfAborted()
-      if (this.#writing.size < SEND_BUFFERS) return this.#keep(pool.take())
+      if (this.#writing.size < SEND_BUFFERS) return this.#keep(sendBuffers.take())
       await this.#change()
     }
   }
@@ -107,12 +118,12 @@ class Receiver {
     this.#writable.write(buffer.subarray(0, length), (error) => {
       if (!this.#writing.delete(buffer)) return
       if (error) {
-        pool.forget(buffer)
+        sendBuffers.forget(buffer)
         this.#onError(error)
         return
       }
       // Not kept for the next write: a receiver that is slow from here on should not hold more than it writes.
-      pool.give(buffer)
+      sendBuffers.give(buffer)
       this.#options?.onBytes?.(length)
       this.#wake?.resolve()
     })
@@ -131,8 +142,8 @@ class Receiver {
     this.#writable.off('close', this.#onClose)
     this.#writable.off('error', this.#onError)
     this.signal.removeEventListener('abort', this.#onAbort)
-    if (this.#held !== undefined) pool.give(this.#held)
-    for (const buffer of this.#writing) pool.forget(buffer)
+    if (this.#held !== undefined) sendBuffers.give(this.#held)
+    for (const buffer of this.#writing) sendBuffers.forget(buffer)
     this.#writing.clear()
   }
 

@@ -21,9 +21,10 @@ import type { Ingest, IngestOptions } from './ingest.ts'
 import { KeyedLock } from './keyed-lock.ts'
 import { Layout } from './layout.ts'
 import { Metadata } from './metadata.ts'
-import { createStoreMetrics, measureChunkBuffers } from './metrics.ts'
+import { createStoreMetrics, measureChunkBuffers, measureSendBuffers } from './metrics.ts'
 import { OpenPartials } from './open-partials.ts'
 import type { PartialBlob } from './partial-blob.ts'
+import { sendBuffers } from './send.ts'
 import type { ContentStoreInit, StoreUsage } from './store-init.ts'
 import { scanStore } from './store-scan.ts'
 import { WholeBlobs } from './whole-blobs.ts'
@@ -59,6 +60,7 @@ export class ContentStore {
     this.#memory = new ChunkMemory(init)
     this.buffers = this.#memory.buffers
     measureChunkBuffers(init.metrics, this.buffers)
+    measureSendBuffers(init.metrics, sendBuffers)
     this.#init = init
     this.#layout = layout
     this.#metadata = metadata

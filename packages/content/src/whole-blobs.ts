@@ -12,6 +12,7 @@ import type { KeyedLock } from './keyed-lock.ts'
 import type { Layout } from './layout.ts'
 import { Listeners } from './listeners.ts'
 import type { Metadata } from './metadata.ts'
+import { ReadPace } from './read-pace.ts'
 
 /** An access time is written down at most this often for a blob: it only orders eviction after a restart. */
 export const ACCESS_TIME_GRANULARITY_MS = 60_000
@@ -32,9 +33,11 @@ export class WholeBlobs {
   readonly added = new Listeners<BlobInfo>()
   readonly removed = new Listeners<BlobInfo>()
   readonly #init: WholeBlobsInit
+  readonly #pace: ReadPace
 
   constructor(init: WholeBlobsInit) {
     this.#init = init
+    this.#pace = new ReadPace()
   }
 
   /** Read a blob. It is pinned until the source is closed. */
@@ -47,7 +50,7 @@ export class WholeBlobs {
     try {
       const file = await open(layout.blob(digest), 'r')
       await this.touch(digest)
-      return new FileSource(info, file, buffers, unpin)
+      return new FileSource(info, file, { buffers, pace: this.#pace }, unpin)
     } catch (error) {
       unpin()
       // Deleted just now.

@@ -6,6 +6,7 @@ test('so many transfers get large buffers, and the others small ones', () => {
   const buffers = new SendBuffers(1 << 18)
   const large = Array.from({ length: SEND_LARGE_BUFFERS_MAX }, () => buffers.take())
   assert.ok(large.every((buffer) => buffer.length === 1 << 18))
+  assert.equal(buffers.usedBytes, SEND_LARGE_BUFFERS_MAX << 18)
   const small = buffers.take()
   assert.equal(small.length, SEND_SMALL_BUFFER_BYTES)
   buffers.give(small)
@@ -13,6 +14,7 @@ test('so many transfers get large buffers, and the others small ones', () => {
   const [first, second] = large
   assert.ok(first !== undefined && second !== undefined)
   buffers.give(first)
+  assert.equal(buffers.freeBytes, 1 << 18)
   assert.equal(buffers.take(), first)
   buffers.forget(second)
   const fresh = buffers.take()

@@ -5,8 +5,10 @@ import type { AddressInfo } from 'node:net'
 import { Writable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { test } from 'node:test'
+import { digestOf } from '@shoal/oci'
 import type { BlobSource } from '../src/index.ts'
 import { chunkCount, SEND_BUFFER_BYTES, SEND_BUFFERS, sendBlob } from '../src/index.ts'
+import { SEND_TURN_BYTES } from '../src/send.ts'
 import { add, bytesOf, chunkOf, random, shuffled, signedMapOf, temporaryStore } from './support.ts'
 
 const MiB = 1024 * 1024
@@ -156,4 +158,42 @@ test('a signal ends the transfer, and a source that fails passes its error on', 
   await assert.rejects(aborted, /shutting down/)
   partial.fail(new Error('no peers'))
   await assert.rejects(failing, /no peers/)
+})
+
+test('a transfer that never has to wait lets others have their turn', async () => {
+  const size = 8 * SEND_TURN_BYTES
+  const source: BlobSource = {
+    digest: digestOf(BYTES),
+    size,
+    available: async (position) => size - position,
+    read: async (target) => target.length,
+    close: async () => undefined
+  }
+  const greedy = new Writable({ write: (_chunk, _encoding, done) => done() })
+  let turns = 0
+  let over = false
+  const others = (): void => {
+    turns++
+    if (!over) setImmediate(others)
+  }
+  setImmediate(others)
+  await sendBlob(source, { start: 0, end: size }, greedy)
+  over = true
+  assert.ok(turns >= 7, `${turns} turns`)
+})
+
+test('a blob is the same whether the main thread reads it or another', async (t) => {
+  const { store } = await temporaryStore(t)
+  const digest = await add(store, BYTES)
+  const source = await store.open(digest)
+  assert.ok(source)
+  t.after(async () => await source.close())
+  const whole = Buffer.alloc(BYTES.length)
+  // More than the main thread reads at a time, and less.
+  assert.equal(await source.read(whole, 0), BYTES.length)
+  assert.deepEqual(whole, BYTES)
+  const part = Buffer.alloc(SEND_BUFFER_BYTES)
+  assert.equal(await source.read(part, 12345), part.length)
+  assert.deepEqual(part, BYTES.subarray(12345, 12345 + part.length))
+  assert.equal(await source.read(part, BYTES.length), 0)
 })
