@@ -7,6 +7,9 @@ import type { TransferMetrics } from '../transfer-metrics.ts'
 /** Chunks that one peer may have asked for and not been sent; what is asked beyond that is rejected as busy. */
 export const MAX_QUEUED_UPLOADS = 128
 
+/** Blobs of which one peer is sent chunks at the same time. */
+export const MAX_BLOBS_AT_ONCE = 3
+
 /** A chunk that a peer asked for. */
 export interface UploadJob {
   /** Our number for the blob. */
@@ -31,16 +34,23 @@ export interface UploadsInit {
   readonly logger: Logger
 }
 
+interface Sending {
+  readonly index: number
+  /** Whether the choice was ours. */
+  readonly any: boolean
+  readonly controller: AbortController
+}
+
 /**
- * Serves one peer: one chunk at a time, blobs in turn, so that a small blob never waits behind all of a large one. A
- * chunk is chosen and read only when the link is ready to take it.
+ * Serves one peer: blobs in turn and up to three at the same time, piece by piece, so that a small blob never waits behind
+ * a large one. Of each blob one chunk is sent at a time; it is chosen and read only when its turn has come.
  */
 export class Uploads {
   readonly #init: UploadsInit
   readonly #queues = new Map<number, UploadJob[]>()
+  /** What is being sent, by our number for the blob. */
+  readonly #sending = new Map<number, Sending | undefined>()
   #queued = 0
-  #running = false
-  #sending: { channel: number; index: number; any: boolean; controller: AbortController } | undefined
 
   constructor(init: UploadsInit) {
     this.#init = init
@@ -57,7 +67,7 @@ export class Uploads {
     this.#queues.set(job.channel, queue)
     queue.push(job)
     this.#queued++
-    if (!this.#running) void this.#run()
+    this.#serveMore()
     return true
   }
 
@@ -65,16 +75,15 @@ export class Uploads {
   cancel(channel: number, indexes: readonly number[]): void {
     const any = indexes.length === 0
     this.#filter(channel, (job) => (any ? job.index !== undefined : !indexes.includes(job.index ?? -1)))
-    const sending = this.#sending
+    const sending = this.#sending.get(channel)
     // A choice of ours is named by its number once its first piece has come, so both kinds may be cancelled by number.
-    if (sending?.channel === channel && (any ? sending.any : indexes.includes(sending.index)))
-      sending.controller.abort()
+    if (sending !== undefined && (any ? sending.any : indexes.includes(sending.index))) sending.controller.abort()
   }
 
   /** Drops every ask for a blob. */
   drop(channel: number): void {
     this.#filter(channel, () => false)
-    if (this.#sending?.channel === channel) this.#sending.controller.abort()
+    this.#sending.get(channel)?.controller.abort()
   }
 
   #filter(channel: number, keep: (job: UploadJob) => boolean): void {
@@ -88,6 +97,7 @@ export class Uploads {
 
   #next(): UploadJob | undefined {
     for (const [channel, queue] of this.#queues) {
+      if (this.#sending.has(channel)) continue
       const job = queue.shift()
       // Back of the line, so that the next blob has its turn.
       this.#queues.delete(channel)
@@ -99,16 +109,19 @@ export class Uploads {
     return undefined
   }
 
-  async #run(): Promise<void> {
-    this.#running = true
-    try {
-      for (let job = this.#next(); job !== undefined && !this.#init.link.closed; job = this.#next()) {
-        await this.#serve(job)
-      }
-    } catch (error) {
-      this.#init.logger.debug({ error, peer: this.#init.link.peerId }, 'stopped serving a peer')
-    } finally {
-      this.#running = false
+  #serveMore(): void {
+    while (this.#sending.size < MAX_BLOBS_AT_ONCE && !this.#init.link.closed) {
+      const job = this.#next()
+      if (job === undefined) return
+      this.#sending.set(job.channel, undefined)
+      this.#serve(job)
+        .catch((error: unknown) => {
+          this.#init.logger.debug({ error, peer: this.#init.link.peerId }, 'a chunk could not be sent')
+        })
+        .finally(() => {
+          this.#sending.delete(job.channel)
+          this.#serveMore()
+        })
     }
   }
 
@@ -124,7 +137,7 @@ export class Uploads {
     }
     const { index } = choice
     const controller = new AbortController()
-    this.#sending = { channel, index, any, controller }
+    this.#sending.set(channel, { index, any, controller })
     const length = job.length(index)
     let complete = false
     let begun = false
@@ -146,7 +159,6 @@ export class Uploads {
       const byNumber = begun || !any
       link.send({ type: 'reject', channel, reason: 'lacking', any: byNumber ? 0 : 1, indexes: byNumber ? [index] : [] })
     } finally {
-      this.#sending = undefined
       job.finished(index, complete)
     }
   }
