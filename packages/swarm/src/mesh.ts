@@ -20,6 +20,7 @@ import { Connector } from './node/connector.ts'
 import { createLibp2pNode, type Libp2pNode } from './node/libp2p-node.ts'
 import type { ListenAddress } from './node/listen-addresses.ts'
 import { answer } from './node/request.ts'
+import { PeerSilentError } from './peers/peer-links.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import { createSwarmMetrics } from './swarm-metrics.ts'
 import type { TransferMetrics } from './transfer-metrics.ts'
@@ -70,6 +71,11 @@ export interface MeshRole {
   discover(digest: Digest, signal: AbortSignal): Promise<void>
   onLink(peerId: string, certificate: Certificate): void
   onUnlink(peerId: string): void
+}
+
+/** Whether the connection is of no use any more after a link has ended so. */
+function isFinal(error: Error): boolean {
+  return error instanceof CertificateError || error instanceof WireError || error instanceof PeerSilentError
 }
 
 /** The parts that the registry's node and an agent's have in common, put together. */
@@ -125,7 +131,7 @@ export class Mesh {
       onLink: (peerId, certificate) => role.onLink(peerId, certificate),
       onUnlink: (peerId, error) => {
         init.logger.debug({ peer: peerId, error }, 'a link ended')
-        if (error instanceof CertificateError || error instanceof WireError) this.connector.disconnect(peerId)
+        if (error !== undefined && isFinal(error)) this.connector.disconnect(peerId)
         role.onUnlink(peerId)
       },
       onBan: (peerId) => this.connector.disconnect(peerId)

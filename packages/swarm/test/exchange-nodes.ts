@@ -10,7 +10,7 @@ import { type Digest, digestOf } from '@shoal/oci'
 import { Registry } from 'prom-client'
 import { Exchange } from '../src/blob/exchange.ts'
 import type { Fallback } from '../src/blob/fallback.ts'
-import { systemClock } from '../src/clock.ts'
+import { type Clock, systemClock } from '../src/clock.ts'
 import { Bans } from '../src/exchange/bans.ts'
 import type { Lane } from '../src/exchange/lane.ts'
 import { createMemoryLanes } from '../src/exchange/memory-lane.ts'
@@ -60,7 +60,7 @@ export function certificateOf(identity: Identity, role: Role): Uint8Array {
 
 export async function createNode(
   role: Role,
-  options: { fallback?: Fallback; lanes?: DirectLanes } = {}
+  options: { fallback?: Fallback; lanes?: DirectLanes; clock?: Clock } = {}
 ): Promise<ExchangeNode> {
   const identity =
     role === 'registry' ? registryIdentity : await identityFromKey(generateKeyPairSync('ed25519').privateKey)
@@ -78,7 +78,7 @@ export async function createNode(
     store,
     authorityKey: registryIdentity.publicKey,
     fallback: options.fallback,
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
     random: Math.random,
     logger: silentLogger,
     metrics: createSwarmMetrics(register, {

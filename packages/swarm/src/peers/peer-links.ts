@@ -24,6 +24,8 @@ export const PING_AFTER_MS = 750
 export const SILENT_AFTER_MS = 1_750
 /** One that has not said anything for this long is gone. */
 export const DEAD_AFTER_MS = 6_000
+/** A peer that owes us nothing is asked whether it is there when it has said nothing for this long. */
+export const KEEP_ALIVE_MS = 15_000
 const WATCH_MS = 250
 /** A watch that comes so much too late tells of this process, not of its peers. */
 const LATE_WATCH_MS = 250
@@ -235,26 +237,35 @@ export class PeerLinks {
     if (this.#links.get(peerId) === undefined) this.#init.onUnlink(peerId, error)
   }
 
-  /** Looks after peers that owe us something: TCP alone takes minutes to notice that a machine is gone. */
+  /** Notices peers that are gone: TCP alone takes minutes for that. */
   #watch(): void {
     const now = this.#init.clock.now()
     const isLate = now - this.#watchedAt > WATCH_MS + LATE_WATCH_MS
     this.#watchedAt = now
     for (const state of this.#links.ready) {
       const { link } = state
+      const isPinged = state.pingedAt > link.heardAt
       // What has come while this process stood still has not been read yet.
-      if (isLate || this.#init.lanes?.paused === true || !this.#handler.isAwaited(state)) {
+      if (isLate || this.#init.lanes?.paused === true) state.watchedAt = now
+      else if (isPinged || this.#handler.isAwaited(state)) this.#watchSilent(state, now)
+      else {
         state.watchedAt = now
-        continue
-      }
-      const silentMs = now - Math.max(link.heardAt, state.watchedAt)
-      if (silentMs >= DEAD_AFTER_MS) link.close(new PeerSilentError(link.peerId))
-      else if (silentMs >= SILENT_AFTER_MS) this.#handler.onSilent(state)
-      else if (silentMs >= PING_AFTER_MS && state.pingedAt <= link.heardAt) {
-        state.pingedAt = now
-        link.send({ type: 'ping' })
+        if (now - link.heardAt >= KEEP_ALIVE_MS) this.#ping(state, now)
       }
     }
+  }
+
+  #watchSilent(state: LinkState, now: number): void {
+    const { link } = state
+    const silentMs = now - Math.max(link.heardAt, state.watchedAt)
+    if (silentMs >= DEAD_AFTER_MS) link.close(new PeerSilentError(link.peerId))
+    else if (silentMs >= SILENT_AFTER_MS) this.#handler.onSilent(state)
+    else if (silentMs >= PING_AFTER_MS && state.pingedAt <= link.heardAt) this.#ping(state, now)
+  }
+
+  #ping(state: LinkState, now: number): void {
+    state.pingedAt = now
+    state.link.send({ type: 'ping' })
   }
 }
 
@@ -263,7 +274,7 @@ export class PeerSilentError extends Error {
   readonly code = 'PEER_SILENT'
 
   constructor(peerId: string) {
-    super(`${peerId} said nothing for ${DEAD_AFTER_MS / 1000} s although it was asked`)
+    super(`${peerId} said nothing for ${DEAD_AFTER_MS / 1000} s although it was asked whether it is there`)
     this.name = 'PeerSilentError'
   }
 }

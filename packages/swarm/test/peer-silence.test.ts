@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { describe, it } from 'node:test'
+import type { Clock } from '../src/clock.ts'
+import { createMemoryLanes } from '../src/exchange/memory-lane.ts'
+import { DEAD_AFTER_MS, KEEP_ALIVE_MS, PeerSilentError } from '../src/peers/peer-links.ts'
+import { add, createNode, type ExchangeNode, MIB } from './exchange-nodes.ts'
+
+/** A clock whose time is made by hand, in steps smaller than any of the timers. */
+class HandClock implements Clock {
+  #now = 0
+  readonly #timers = new Set<{ at: number; every: number | undefined; task: () => void }>()
+
+  now(): number {
+    return this.#now
+  }
+
+  after(ms: number, task: () => void): () => void {
+    return this.#add({ at: this.#now + ms, every: undefined, task })
+  }
+
+  every(ms: number, task: () => void): () => void {
+    return this.#add({ at: this.#now + ms, every: ms, task })
+  }
+
+  /** Lets time pass, and what was sent arrive in between. */
+  async pass(ms: number): Promise<void> {
+    for (const end = this.#now + ms; this.#now < end; ) {
+      this.#now += 50
+      for (const timer of [...this.#timers].filter(({ at }) => at <= this.#now)) {
+        if (timer.every === undefined) this.#timers.delete(timer)
+        else timer.at += timer.every
+        timer.task()
+      }
+      await new Promise((resolve) => setImmediate(resolve))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+
+  #add(timer: { at: number; every: number | undefined; task: () => void }): () => void {
+    this.#timers.add(timer)
+    return () => this.#timers.delete(timer)
+  }
+}
+
+/** Connects two nodes with a cable that can be pulled: nothing arrives any more, and nobody is told. */
+function connect(a: ExchangeNode, b: ExchangeNode): { pull(): void } {
+  let pulled = false
+  const [left, right] = createMemoryLanes({
+    schedule: (deliver) =>
+      setImmediate(() => {
+        if (!pulled) deliver()
+      })
+  })
+  b.exchange.accept(right, a.identity.peerId, false)
+  a.exchange.accept(left, b.identity.peerId, true)
+  return {
+    pull: () => {
+      pulled = true
+    }
+  }
+}
+
+describe('a peer whose cable was pulled', () => {
+  it('is noticed though nothing is asked of it, and one that is there is kept', async () => {
+    const clock = new HandClock()
+    const [a, gone, there] = [
+      await createNode('agent', { clock }),
+      await createNode('agent', { clock }),
+      await createNode('agent', { clock })
+    ]
+    const cable = connect(a, gone)
+    connect(a, there)
+    await clock.pass(KEEP_ALIVE_MS * 2)
+    assert.equal(a.exchange.peers.length, 2)
+    cable.pull()
+    await clock.pass(KEEP_ALIVE_MS + DEAD_AFTER_MS + 1_000)
+    assert.deepEqual(
+      a.exchange.peers.map(({ peerId }) => peerId),
+      [there.identity.peerId]
+    )
+    assert.ok(a.unlinked.get(gone.identity.peerId) instanceof PeerSilentError)
+  })
+
+  it('costs a download little: what it owes is asked of another', async () => {
+    const clock = new HandClock()
+    const bytes = randomBytes(8 * MIB)
+    const [registry, holder, a] = [
+      await createNode('registry', { clock }),
+      await createNode('agent', { clock }),
+      await createNode('agent', { clock })
+    ]
+    const digest = await add(registry, bytes)
+    await add(holder, bytes)
+    const cable = connect(a, holder)
+    await clock.pass(100)
+    const fetching = a.exchange.fetch(digest)
+    await clock.pass(100)
+    cable.pull()
+    connect(a, registry)
+    let done = false
+    const finished = fetching.then((source) => source.close()).then(() => a.exchange.completion(digest))
+    finished.then(
+      () => {
+        done = true
+      },
+      () => undefined
+    )
+    let waited = 0
+    for (; !done && waited < DEAD_AFTER_MS; waited += 250) {
+      await clock.pass(250)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    await finished
+    assert.ok(waited < DEAD_AFTER_MS, 'it did not wait for the peer to be given up')
+    assert.ok((await a.store.stat(digest)) !== undefined)
+  })
+})
