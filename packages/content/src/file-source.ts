@@ -1,36 +1,25 @@
-import { readSync } from 'node:fs'
-import type { FileHandle } from 'node:fs/promises'
 import type { BlobInfo } from './blob-info.ts'
 import type { LendingSource } from './blob-source.ts'
 import type { LentBytes } from './chunk-buffer.ts'
 import { assertPart } from './chunk-buffer.ts'
 import type { ChunkBuffers } from './chunk-buffers.ts'
 import { StoreClosedError } from './errors.ts'
-import { readFully } from './files.ts'
-import type { ReadPace } from './read-pace.ts'
-
-/** What the sources of a store share. */
-export interface FileSourceMemory {
-  readonly buffers: ChunkBuffers
-  readonly pace: ReadPace
-}
+import type { ReadOnlyFile } from './read-only-file.ts'
 
 /** A whole blob, read from its open file. The file may be removed from its directory meanwhile. */
 export class FileSource implements LendingSource {
   readonly digest
   readonly size
-  readonly #file: FileHandle
+  readonly #file: ReadOnlyFile
   readonly #buffers: ChunkBuffers
-  readonly #pace: ReadPace
   readonly #onClose: () => void
   #closing: Promise<void> | undefined
 
-  constructor(info: BlobInfo, file: FileHandle, memory: FileSourceMemory, onClose: () => void) {
+  constructor(info: BlobInfo, file: ReadOnlyFile, buffers: ChunkBuffers, onClose: () => void) {
     this.digest = info.digest
     this.size = info.size
     this.#file = file
-    this.#buffers = memory.buffers
-    this.#pace = memory.pace
+    this.#buffers = buffers
     this.#onClose = onClose
   }
 
@@ -43,9 +32,7 @@ export class FileSource implements LendingSource {
     this.#check(position)
     const length = Math.min(target.length, this.size - position)
     if (length === 0) return 0
-    const bytesRead = this.#pace.mayWait(length)
-      ? this.#pace.read(() => readSync(this.#file.fd, target, 0, length, position))
-      : (await this.#file.read(target, 0, length, position)).bytesRead
+    const bytesRead = await this.#file.read(target.subarray(0, length), position)
     if (bytesRead === 0) throw this.#shortError()
     return bytesRead
   }
@@ -55,7 +42,11 @@ export class FileSource implements LendingSource {
     assertPart(position, length, this.size)
     const buffer = this.#buffers.take(length)
     try {
-      if ((await readFully(this.#file, buffer.bytes, position)) < length) throw this.#shortError()
+      for (let done = 0; done < length; ) {
+        const bytesRead = await this.#file.read(buffer.bytes.subarray(done), position + done)
+        if (bytesRead === 0) throw this.#shortError()
+        done += bytesRead
+      }
       return buffer
     } catch (error) {
       buffer.release()

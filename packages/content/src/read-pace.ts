@@ -6,7 +6,7 @@ export const SLOW_READ_MS = 1
 export const SLOW_READ_PENALTY = 50
 
 /**
- * Decides which reads of files are made on the main thread. A read that the page cache answers is over sooner than it
+ * Decides which work on files is done on the main thread. A read that the page cache answers is over sooner than it
  * could be handed to another thread, and costs half as much; one that waits for a disk would hold up everything else.
  * Nobody can tell before. So the first slow read sends all reads of the store to other threads for fifty times as long:
  * the main thread waits for disks during two percent of the time at most, and where all is in memory it never stops
@@ -21,18 +21,18 @@ export class ReadPace {
     this.#now = now
   }
 
-  /** Whether so many bytes may be read on the main thread now. */
+  /** Whether so many bytes may be read on the main thread now; 0 for work that moves none, such as opening a file. */
   mayWait(bytes: number): boolean {
     return bytes <= QUICK_READ_BYTES && this.#now() >= this.#slowUntil
   }
 
-  /** Make a read on the main thread, and mind how long it takes. */
-  read(readNow: () => number): number {
+  /** Do something with a file on the main thread, and mind how long it takes. */
+  time<T>(work: () => T): T {
     const startedAt = this.#now()
-    const bytes = readNow()
+    const result = work()
     const endedAt = this.#now()
     const tookMs = endedAt - startedAt
     if (tookMs > SLOW_READ_MS) this.#slowUntil = endedAt + tookMs * SLOW_READ_PENALTY
-    return bytes
+    return result
   }
 }

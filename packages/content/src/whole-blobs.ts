@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises'
-import { open, rename, rm } from 'node:fs/promises'
+import { rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Digest } from '@shoal/oci'
 import type { BlobIndex } from './blob-index.ts'
@@ -12,6 +12,7 @@ import type { KeyedLock } from './keyed-lock.ts'
 import type { Layout } from './layout.ts'
 import { Listeners } from './listeners.ts'
 import type { Metadata } from './metadata.ts'
+import { ReadOnlyFile } from './read-only-file.ts'
 import { ReadPace } from './read-pace.ts'
 
 /** An access time is written down at most this often for a blob: it only orders eviction after a restart. */
@@ -48,9 +49,9 @@ export class WholeBlobs {
     index.pin(digest)
     const unpin = (): void => index.unpin(digest)
     try {
-      const file = await open(layout.blob(digest), 'r')
+      const file = await ReadOnlyFile.open(layout.blob(digest), this.#pace)
       await this.touch(digest)
-      return new FileSource(info, file, { buffers, pace: this.#pace }, unpin)
+      return new FileSource(info, file, buffers, unpin)
     } catch (error) {
       unpin()
       // Deleted just now.

@@ -6,7 +6,7 @@ function paceWithClock() {
   const clock = { ms: 0 }
   const pace = new ReadPace(() => clock.ms)
   const readIn = (ms: number): number =>
-    pace.read(() => {
+    pace.time(() => {
       clock.ms += ms
       return 7
     })
@@ -41,7 +41,7 @@ describe('the pace of reads', () => {
   it('goes on reading for itself after a read that failed', () => {
     const { pace } = paceWithClock()
     assert.throws(() =>
-      pace.read(() => {
+      pace.time(() => {
         throw new Error('EIO')
       })
     )
