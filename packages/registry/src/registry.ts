@@ -70,11 +70,16 @@ export function createRegistry(init: RegistryInit): Registry {
   return new RegistryServer(init)
 }
 
-/** What exists while the registry runs. */
-interface Running {
-  readonly app: FastifyInstance
+/** What the requests of a running registry share. */
+interface Parts {
   readonly metadata: Metadata
   readonly pulls: PullTimes
+  readonly uploads: Uploads
+}
+
+/** What exists while the registry runs. */
+interface Running extends Parts {
+  readonly app: FastifyInstance
   /** Writes pull times down now and then. */
   readonly flush: NodeJS.Timeout
   readonly sweep: NodeJS.Timeout
@@ -83,7 +88,6 @@ interface Running {
 class RegistryServer implements Registry {
   readonly #init: RegistryInit
   readonly #now: () => number
-  readonly #uploads: Uploads
   readonly #metrics: RegistryMetrics
   #running: Running | undefined
   #stopping = false
@@ -93,8 +97,7 @@ class RegistryServer implements Registry {
   constructor(init: RegistryInit) {
     this.#init = init
     this.#now = init.now ?? Date.now
-    this.#uploads = new Uploads({ store: init.store, now: this.#now })
-    this.#metrics = createRegistryMetrics(init.metrics, () => this.#uploads.count)
+    this.#metrics = createRegistryMetrics(init.metrics, () => this.#running?.uploads.count ?? 0)
   }
 
   get address(): { host: string; port: number } {
@@ -110,7 +113,7 @@ class RegistryServer implements Registry {
 
   async status(): Promise<{ repositories: number; uploads: number }> {
     const repositories = (await this.#running?.metadata.countRepositories()) ?? 0
-    return { repositories, uploads: this.#uploads.count }
+    return { repositories, uploads: this.#running?.uploads.count ?? 0 }
   }
 
   async start(): Promise<void> {
@@ -140,28 +143,36 @@ class RegistryServer implements Registry {
   }
 
   async #open(): Promise<Running> {
-    const { directory, listen, logger } = this.#init
+    const { directory, listen, logger, store } = this.#init
     const metadata = await LevelMetadata.open(join(directory, 'metadata'))
     const pulls = new PullTimes({
       metadata,
       now: this.#now,
       onError: (err) => logger.warn({ err }, 'pull times could not be written')
     })
+    const uploads = new Uploads({
+      store,
+      records: metadata.uploads,
+      now: this.#now,
+      onError: (err) => logger.warn({ err }, 'the record of an upload that is over could not be removed')
+    })
     const app = createServer({ logger, metrics: this.#metrics })
     try {
-      this.#addRoutes(app, metadata, pulls)
+      await uploads.restore()
+      this.#addRoutes(app, { metadata, pulls, uploads })
       await app.listen({ ...listen })
     } catch (error) {
       await app.close()
+      await uploads.close()
       await metadata.close()
       throw error
     }
-    const sweep = setInterval(() => void this.#sweep(), UPLOAD_SWEEP_MS).unref()
+    const sweep = setInterval(() => void this.#sweep(uploads), UPLOAD_SWEEP_MS).unref()
     const flush = setInterval(() => void pulls.flush(), PULL_TIME_GRANULARITY_MS).unref()
-    return { app, metadata, pulls, flush, sweep }
+    return { app, metadata, pulls, uploads, flush, sweep }
   }
 
-  #addRoutes(app: FastifyInstance, metadata: Metadata, pulls: PullTimes): void {
+  #addRoutes(app: FastifyInstance, { metadata, pulls, uploads }: Parts): void {
     const { adminPassword, anonymous, logger, mesh, names = [], seeder, store, transfer } = this.#init
     const now = this.#now
     const tokens = new TokenIssuer(now)
@@ -172,7 +183,7 @@ class RegistryServer implements Registry {
       names: new Set(names),
       manifests: new ManifestHandlers({ store, metadata, sender, seeder, pulls, now }),
       blobs: new BlobHandlers({ metadata, sender }),
-      uploads: new UploadHandlers({ store, metadata, uploads: this.#uploads, seeder }),
+      uploads: new UploadHandlers({ store, metadata, uploads, seeder }),
       tags: new TagHandlers(metadata),
       referrers: new ReferrerHandlers(metadata)
     })
@@ -180,7 +191,7 @@ class RegistryServer implements Registry {
     addMeshRoutes(app, { store, access, mesh })
   }
 
-  async #close({ app, flush, metadata, pulls, sweep }: Running): Promise<void> {
+  async #close({ app, flush, metadata, pulls, sweep, uploads }: Running): Promise<void> {
     clearInterval(sweep)
     clearInterval(flush)
     // A connection that was busy when the server closed stays open for the next request, which does not come.
@@ -191,15 +202,15 @@ class RegistryServer implements Registry {
     } finally {
       clearInterval(idle)
       clearTimeout(cut)
-      await this.#uploads.close()
+      await uploads.close()
       await pulls.flush()
       await metadata.close()
     }
   }
 
-  async #sweep(): Promise<void> {
+  async #sweep(uploads: Uploads): Promise<void> {
     try {
-      await this.#uploads.expire()
+      await uploads.expire()
     } catch (err) {
       this.#init.logger.warn({ err }, 'an upload that nobody goes on with could not be dropped')
     }

@@ -1,4 +1,4 @@
-import type { ContentStore } from '@shoal/content'
+import { type ContentStore, StoreFullError } from '@shoal/content'
 import { type Digest, digestAlgorithm, isRepositoryName, OciError, parseDigest } from '@shoal/oci'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Metadata } from './metadata.ts'
@@ -40,7 +40,7 @@ export class UploadHandlers {
     if (algorithm !== undefined && algorithm !== 'sha256' && algorithm !== 'sha512') {
       throw new OciError('DIGEST_INVALID', 'the digest algorithms known here are sha256 and sha512')
     }
-    await sendProgress(reply.code(202), await this.#init.uploads.begin(name, algorithm))
+    await sendProgress(reply.code(202), await this.#init.uploads.begin(name, { algorithm }))
   }
 
   /** GET: how much has come. */
@@ -55,7 +55,9 @@ export class UploadHandlers {
    */
   async append(request: FastifyRequest, reply: FastifyReply, name: string, id: string): Promise<void> {
     const upload = this.#init.uploads.find(name, id)
-    await upload.turn(async (turn) => await receive(request, reply, upload, turn, undefined))
+    await upload.turn(async (turn) => {
+      await unlessFull(reply, upload, async () => await receive(request, reply, upload, turn, undefined))
+    })
     await sendProgress(reply.code(202), upload)
   }
 
@@ -72,8 +74,10 @@ export class UploadHandlers {
     await upload.turn(async (turn) => {
       // With nothing here yet, what comes now is all of the blob.
       const blobSize = turn.received === 0 ? contentLength(request) : undefined
-      await receive(request, reply, upload, turn, blobSize)
-      await this.#makeWhole(request, name, turn, digest)
+      await unlessFull(reply, upload, async () => {
+        await receive(request, reply, upload, turn, blobSize)
+        await this.#makeWhole(request, name, turn, digest)
+      })
     })
     await sendCreated(reply, name, digest)
   }
@@ -94,7 +98,7 @@ export class UploadHandlers {
   }
 
   async #receiveWhole(request: FastifyRequest, reply: FastifyReply, name: string, digest: Digest): Promise<void> {
-    const upload = await this.#init.uploads.begin(name, digestAlgorithm(digest))
+    const upload = await this.#init.uploads.begin(name, { algorithm: digestAlgorithm(digest), durable: false })
     try {
       await upload.turn(async (turn) => {
         await turn.append(requestBody(request), contentLength(request))
@@ -113,9 +117,18 @@ export class UploadHandlers {
     // Nothing moves on the connection while the disk works, however long that takes for a large blob.
     request.socket.setTimeout(0)
     const isNew = (await store.stat(digest)) === undefined
-    const { size } = await turn.finish(digest)
-    await metadata.linkBlob(name, digest, size)
+    await turn.finish(digest, async ({ size }) => await metadata.linkBlob(name, digest, size))
     if (isNew) seeder.announce(digest)
+  }
+}
+
+/** On a full disk, the client reads in the answer how much is kept, and goes on there once there is space. */
+async function unlessFull(reply: FastifyReply, upload: Upload, work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    if (error instanceof StoreFullError) progressHeaders(reply, upload)
+    throw error
   }
 }
 

@@ -8,7 +8,13 @@ export interface UploadInit {
   readonly store: Pick<ContentStore, 'ingest'>
   /** The algorithm of the digest that will be given in the end, as far as known. */
   readonly algorithm: DigestAlgorithm | undefined
-  /** Milliseconds, of any clock. */
+  /** Whether it outlives the process. */
+  readonly durable: boolean
+  /** Bytes that came before, in another process. @default 0 */
+  readonly received?: number
+  /** When it was last used, before this process. @default now() */
+  readonly usedAt?: number
+  /** Milliseconds since 1970. */
   readonly now: () => number
   /** Called once, when the upload takes nothing more. */
   readonly onOver: (upload: Upload) => void
@@ -24,8 +30,11 @@ export interface UploadTurn {
    * @param blobSize the size of the whole blob in bytes, where the request tells it
    */
   append(body: AsyncIterable<Uint8Array>, blobSize?: number): Promise<void>
-  /** Make the blob durable under its digest. The upload is over afterwards, also when this fails. */
-  finish(digest: Digest): Promise<BlobInfo>
+  /**
+   * Make the blob durable under its digest, and `link` it to where it belongs. The upload is over afterwards, also when
+   * this fails; only on a full disk it stays, and this can be repeated.
+   */
+  finish(digest: Digest, link?: (info: BlobInfo) => Promise<void>): Promise<BlobInfo>
 }
 
 /**
@@ -40,6 +49,8 @@ export class Upload {
   readonly repository: string
   readonly #init: UploadInit
   #ingest: Ingest | undefined
+  /** The blob that this became, while it is not linked. */
+  #made: BlobInfo | undefined
   /** Ends the request that has its turn. */
   #takeOver = new AbortController()
   #last: Promise<unknown> = Promise.resolve()
@@ -51,12 +62,12 @@ export class Upload {
     this.#init = init
     this.id = init.id
     this.repository = init.repository
-    this.#usedAt = init.now()
+    this.#usedAt = init.usedAt ?? init.now()
   }
 
   /** Bytes taken in so far. */
   get received(): number {
-    return this.#ingest?.received ?? 0
+    return this.#ingest?.received ?? this.#init.received ?? 0
   }
 
   /** Milliseconds since a request last used this; 0 while one does. */
@@ -97,6 +108,13 @@ export class Upload {
     await this.#ingest?.abort()
   }
 
+  /** End the request that has its turn, and keep what came for the next process. */
+  async suspend(): Promise<void> {
+    if (!this.#init.durable) return await this.abort()
+    this.#takeOver.abort(new StoreClosedError('the upload'))
+    await this.#ingest?.suspend()
+  }
+
   #turnOf(signal: AbortSignal): UploadTurn {
     const received = (): number => this.received
     return {
@@ -106,28 +124,34 @@ export class Upload {
       append: async (body, blobSize) => {
         signal.throwIfAborted()
         const ingest = await this.#opened(blobSize)
-        try {
-          await ingest.append(body, { signal })
-        } catch (error) {
-          // What came could not be kept, so that there is nothing to go on with.
-          if (error instanceof StoreFullError || error instanceof StoreClosedError) this.#end()
-          throw error
-        }
+        await ingest.append(body, { signal })
       },
-      finish: async (digest) => {
+      finish: async (digest, link) => {
         signal.throwIfAborted()
         const ingest = await this.#opened(0)
-        this.#end()
-        return await ingest.finish(digest)
+        let isOver = true
+        try {
+          const info = this.#made?.digest === digest ? this.#made : await ingest.finish(digest)
+          this.#made = info
+          await link?.(info)
+          return info
+        } catch (error) {
+          isOver = !(error instanceof StoreFullError || error instanceof StoreClosedError)
+          throw error
+        } finally {
+          if (isOver) this.#end()
+        }
       }
     }
   }
 
   async #opened(size: number | undefined): Promise<Ingest> {
     if (this.#ingest !== undefined) return this.#ingest
-    const { algorithm, store } = this.#init
+    const { algorithm, durable, id, received = 0, store } = this.#init
     const ingest = await store.ingest({
-      ...(size === undefined ? {} : { size }),
+      ...(durable ? { id } : {}),
+      // Of what came before, the size of the whole is not known.
+      ...(received > 0 || size === undefined ? {} : { size }),
       ...(algorithm === undefined ? {} : { algorithm })
     })
     this.#ingest = ingest
