@@ -15,6 +15,7 @@ import type {
   TagRecord,
   UploadRecords
 } from './metadata.ts'
+import { TagFixedError } from './metadata.ts'
 
 /** Every write is on disk before it is answered for. */
 const DURABLE = { sync: true } as const
@@ -143,6 +144,7 @@ export class LevelMetadata implements Metadata {
     await this.#lock.run(repository, async () => {
       for (const tag of names.tags) {
         const before = await this.tag(repository, tag)
+        if (before !== undefined && before !== digest && names.fixed?.includes(tag)) throw new TagFixedError(tag)
         if (before !== undefined) writes.push(this.#tagged.del(`${repository}:${before}:${tag}`))
         writes.push(this.#tags.put(`${repository}:${tag}`, digest), this.#tagged.put(`${key}:${tag}`, pushedAt))
       }

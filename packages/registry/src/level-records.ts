@@ -39,12 +39,12 @@ export class LevelLeases implements LeaseRecords {
     return await this.#table.get(digest)
   }
 
-  async put(digest: Digest, at: number): Promise<void> {
-    await this.#database.write([this.#table.put(digest, at)])
+  async put(digests: readonly Digest[], at: number): Promise<void> {
+    await this.#database.write(digests.map((digest) => this.#table.put(digest, at)))
   }
 
-  async delete(digest: Digest): Promise<void> {
-    await this.#database.write([this.#table.del(digest)])
+  async delete(digests: readonly Digest[]): Promise<void> {
+    await this.#database.write(digests.map((digest) => this.#table.del(digest)))
   }
 }
 

@@ -12,6 +12,7 @@ import type {
   UploadRecord,
   UploadRecords
 } from './metadata.ts'
+import { TagFixedError } from './metadata.ts'
 
 interface Repository {
   readonly blobs: Map<Digest, number>
@@ -60,6 +61,9 @@ export class MemoryMetadata implements Metadata {
   async putManifest(repository: string, manifest: ManifestRecord, names: ManifestNames): Promise<void> {
     const { manifests, references, referrers, tags } = this.#open(repository)
     const { digest, pushedAt: taggedAt, subject } = manifest
+    for (const tag of names.fixed ?? []) {
+      if ((tags.get(tag)?.digest ?? digest) !== digest) throw new TagFixedError(tag)
+    }
     manifests.set(digest, manifest)
     references.set(digest, names.references)
     for (const tag of names.tags) tags.set(tag, { tag, digest, taggedAt })
@@ -194,12 +198,12 @@ class MemoryLeases implements LeaseRecords {
     return this.#times.get(digest)
   }
 
-  async put(digest: Digest, at: number): Promise<void> {
-    this.#times.set(digest, at)
+  async put(digests: readonly Digest[], at: number): Promise<void> {
+    for (const digest of digests) this.#times.set(digest, at)
   }
 
-  async delete(digest: Digest): Promise<void> {
-    this.#times.delete(digest)
+  async delete(digests: readonly Digest[]): Promise<void> {
+    for (const digest of digests) this.#times.delete(digest)
   }
 }
 

@@ -18,8 +18,22 @@ export interface ManifestNames {
   readonly tags: readonly string[]
   /** What it is made of, which stays as long as the manifest: config and layers, or the manifests of an index. */
   readonly references: readonly Digest[]
+  /** Those of the tags that must not be moved: that they are new, or name this manifest already. */
+  readonly fixed?: readonly string[]
   /** How the referrers of its subject list it. Kept only for a manifest that has a subject. */
   readonly referrer?: Descriptor
+}
+
+/** A tag that must not be moved names something else. */
+export class TagFixedError extends Error {
+  override readonly name = 'TagFixedError'
+  readonly code = 'TAG_FIXED'
+  readonly tag: string
+
+  constructor(tag: string) {
+    super(`the tag ${tag} is there already and must not be moved`)
+    this.tag = tag
+  }
 }
 
 /** A tag with what it names. */
@@ -75,8 +89,8 @@ export interface UploadRecords {
 export interface LeaseRecords {
   /** Milliseconds since 1970. */
   get(digest: Digest): Promise<number | undefined>
-  put(digest: Digest, at: number): Promise<void>
-  delete(digest: Digest): Promise<void>
+  put(digests: readonly Digest[], at: number): Promise<void>
+  delete(digests: readonly Digest[]): Promise<void>
 }
 
 /** Small documents by name, such as the state of a garbage collection. */
@@ -111,7 +125,11 @@ export interface Metadata {
   /** The blobs of a repository, from behind `after` on. */
   blobs(repository: string, after?: Digest): AsyncIterable<Digest>
 
-  /** Store a manifest with its tags; again for the same digest replaces what was known of it. */
+  /**
+   * Store a manifest with its tags; again for the same digest replaces what was known of it.
+   *
+   * @throws TagFixedError when one of the `fixed` tags names another manifest; nothing is stored then
+   */
   putManifest(repository: string, manifest: ManifestRecord, names: ManifestNames): Promise<void>
   manifest(repository: string, digest: Digest): Promise<ManifestRecord | undefined>
   /** The manifests of a repository, from behind `after` on. */

@@ -1,11 +1,12 @@
-import { type BlobInfo, type ContentStore, type Ingest, StoreClosedError, StoreFullError } from '@shoal/content'
+import { type BlobInfo, type Ingest, StoreClosedError, StoreFullError } from '@shoal/content'
 import { type Digest, type DigestAlgorithm, OciError } from '@shoal/oci'
+import type { BlobStore } from './blob-store.ts'
 
 /** What an upload needs of its surroundings. */
 export interface UploadInit {
   readonly id: string
   readonly repository: string
-  readonly store: Pick<ContentStore, 'ingest'>
+  readonly store: Pick<BlobStore, 'ingest'>
   /** The algorithm of the digest that will be given in the end, as far as known. */
   readonly algorithm: DigestAlgorithm | undefined
   /** Whether it outlives the process. */
@@ -31,10 +32,12 @@ export interface UploadTurn {
    */
   append(body: AsyncIterable<Uint8Array>, blobSize?: number): Promise<void>
   /**
-   * Make the blob durable under its digest, and `link` it to where it belongs. The upload is over afterwards, also when
-   * this fails; only on a full disk it stays, and this can be repeated.
+   * Make the blob durable under its digest and do what belongs to that. The upload is over afterwards, also when this
+   * fails; only on a full disk it stays, and this can be repeated.
+   *
+   * @param around calls `make`, which makes the blob, and what has to be done before and after it
    */
-  finish(digest: Digest, link?: (info: BlobInfo) => Promise<void>): Promise<BlobInfo>
+  finish(digest: Digest, around: (make: () => Promise<BlobInfo>) => Promise<void>): Promise<void>
 }
 
 /**
@@ -101,6 +104,12 @@ export class Upload {
     }
   }
 
+  /** End this upload by the request that has its turn: what was taken in is dropped once that request is over. */
+  drop(): void {
+    this.#end()
+    void Promise.allSettled([this.#last.then(async () => await this.abort())])
+  }
+
   /** Drop what was taken in. May be called at any time and more than once. */
   async abort(): Promise<void> {
     this.#end()
@@ -126,20 +135,24 @@ export class Upload {
         const ingest = await this.#opened(blobSize)
         await ingest.append(body, { signal })
       },
-      finish: async (digest, link) => {
+      finish: async (digest, around) => {
         signal.throwIfAborted()
         const ingest = await this.#opened(0)
         let isOver = true
         try {
-          const info = this.#made?.digest === digest ? this.#made : await ingest.finish(digest)
-          this.#made = info
-          await link?.(info)
-          return info
+          await around(async () => {
+            this.#made = this.#made?.digest === digest ? this.#made : await ingest.finish(digest)
+            return this.#made
+          })
         } catch (error) {
           isOver = !(error instanceof StoreFullError || error instanceof StoreClosedError)
           throw error
         } finally {
-          if (isOver) this.#end()
+          if (isOver) {
+            this.#end()
+            // Nothing is left of it, whatever it failed for.
+            await ingest.abort()
+          }
         }
       }
     }

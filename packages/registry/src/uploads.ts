@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import type { ContentStore, PendingIngest } from '@shoal/content'
+import type { PendingIngest } from '@shoal/content'
 import { type DigestAlgorithm, OciError } from '@shoal/oci'
+import type { BlobStore } from './blob-store.ts'
 import type { UploadRecords } from './metadata.ts'
 import { Upload, type UploadInit } from './upload.ts'
 
@@ -13,7 +14,7 @@ export const UPLOAD_YIELD_MS = 10 * 60_000
 
 /** What the uploads of a registry are made with. */
 export interface UploadsInit {
-  readonly store: Pick<ContentStore, 'ingest' | 'pendingIngests'>
+  readonly store: Pick<BlobStore, 'ingest' | 'pendingIngests'>
   /** Where they are remembered. */
   readonly records: UploadRecords
   /** Milliseconds since 1970. */

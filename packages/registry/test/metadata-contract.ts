@@ -178,6 +178,21 @@ export function metadataContract(name: string, open: (t: TestContext) => Promise
       assert.deepEqual(await Array.fromAsync(metadata.tagged('app', B)), [])
     })
 
+    it('does not move a fixed tag, and stores nothing of what would', async (t) => {
+      const metadata = await open(t)
+      const put = async (of: Digest): Promise<void> =>
+        await metadata.putManifest('app', record(of), { tags: ['v1', 'latest'], fixed: ['v1'], references: [] })
+      // At the same time: one of them is first.
+      const results = await Promise.allSettled([put(A), put(B)])
+      const refused = results.filter((result) => result.status === 'rejected')
+      assert.equal(refused.length, 1)
+      assert.equal(refused[0]?.reason.code, 'TAG_FIXED')
+      const first = await metadata.tag('app', 'v1')
+      assert.equal(await metadata.tag('app', 'latest'), first)
+      assert.equal(await metadata.manifest('app', first === A ? B : A), undefined)
+      await put(first ?? A)
+    })
+
     it('keeps uploads, leases and notes', async (t) => {
       const { uploads, leases, notes } = await open(t)
       const upload = { id: 'u1', repository: 'app', algorithm: 'sha512', begunAt: 5 } as const
@@ -186,9 +201,10 @@ export function metadataContract(name: string, open: (t: TestContext) => Promise
       await uploads.delete('u2')
       assert.deepEqual(await Array.fromAsync(uploads.all()), [upload])
       assert.equal(await leases.get(A), undefined)
-      await leases.put(A, 5)
+      await leases.put([A, B], 5)
       assert.equal(await leases.get(A), 5)
-      await leases.delete(A)
+      await leases.delete([A])
+      assert.equal(await leases.get(B), 5)
       assert.equal(await leases.get(A), undefined)
       assert.equal(await notes.get('gc'), undefined)
       await notes.put('gc', { phase: 'x' })

@@ -76,7 +76,7 @@ it('refuses one upload too many, and has room when one is finished', async () =>
   const first = await uploads.begin('app')
   await uploads.begin('app')
   await assert.rejects(uploads.begin('app'), { code: 'TOOMANYREQUESTS', status: 429 })
-  await first.turn(async (turn) => await turn.finish(digestOf(Buffer.alloc(0))))
+  await first.turn(async (turn) => await turn.finish(digestOf(Buffer.alloc(0)), async (make) => void (await make())))
   await uploads.begin('app')
   assert.equal(uploads.count, 2)
 })
@@ -129,7 +129,7 @@ it('gives turns one after the other, and none once it is over', async () => {
   })
   const second = upload.turn(async (turn) => {
     order.push('second')
-    await turn.finish(digestOf(Buffer.alloc(0)))
+    await turn.finish(digestOf(Buffer.alloc(0)), async (make) => void (await make()))
   })
   const third = upload.turn(async () => order.push('third'))
   const refused = assert.rejects(third, { code: 'BLOB_UPLOAD_UNKNOWN' })
