@@ -8,21 +8,25 @@ import { pipe } from 'it-pipe'
 import type { AbortOptions } from './abort.ts'
 import type { BlobInfo } from './blob-info.ts'
 import type { BufferPool } from './buffer-pool.ts'
-import type { ChunkHasher } from './chunk-hasher.ts'
+import { ChunkHasher } from './chunk-hasher.ts'
 import type { ChunkMap } from './chunk-map.ts'
-import { IngestBusyError, StoreClosedError } from './errors.ts'
+import { IngestBusyError, StoreClosedError, StoreFullError } from './errors.ts'
 import type { Ingest } from './ingest.ts'
-import { collected, untilAbortedStream, writeHashed } from './ingest-stream.ts'
+import { type ByteTaker, collected, untilAbortedStream, writeHashed } from './ingest-stream.ts'
 
 /** What an ingest is made of. */
 export interface FileIngestInit {
   readonly file: FileHandle
   readonly path: string
+  /** Bytes that are in the file already. */
+  readonly received: number
+  /** Whether the file may stay when the ingest is closed before its end. */
+  readonly named: boolean
   /** The announced size, bytes. */
   readonly size: number | undefined
   readonly algorithm: DigestAlgorithm
-  /** Where chunk maps are wanted. */
-  readonly chunks: ChunkHasher | undefined
+  /** Whether chunk maps are wanted. */
+  readonly chunked: boolean
   readonly pool: BufferPool
   /** Make the file the whole blob. Where the blob is there already, the file is left where it is. */
   readonly commit: (file: FileHandle, path: string, info: BlobInfo, map: ChunkMap | undefined) => Promise<void>
@@ -32,16 +36,25 @@ export interface FileIngestInit {
 /** An ingest into a file under `uploads/`. */
 export class FileIngest implements Ingest {
   readonly #init: FileIngestInit
-  readonly #hash: Hash
   readonly #stop = new AbortController()
-  #received = 0
-  #broken = false
+  #hash: Hash
+  #chunks: ChunkHasher | undefined
+  #received: number
+  /** Whether the hashes have had just the bytes that are in the file. */
+  #inStep: boolean
   #current: Promise<unknown> | undefined
   #over: Promise<void> | undefined
 
   constructor(init: FileIngestInit) {
     this.#init = init
+    this.#received = init.received
+    this.#inStep = init.received === 0
     this.#hash = createHash(init.algorithm)
+    this.#chunks = init.chunked ? new ChunkHasher(init.size) : undefined
+  }
+
+  get path(): string {
+    return this.#init.path
   }
 
   get received(): number {
@@ -54,7 +67,8 @@ export class FileIngest implements Ingest {
 
   async append(source: AsyncIterable<Uint8Array>, options?: AbortOptions): Promise<number> {
     return await this.#alone(async () => {
-      const { chunks, file, path, pool } = this.#init
+      const { file, path, pool } = this.#init
+      await this.#catchUp()
       const signals = options?.signal === undefined ? [this.#stop.signal] : [this.#stop.signal, options.signal]
       const buffers = [pool.take(), pool.take()] as const
       try {
@@ -66,20 +80,19 @@ export class FileIngest implements Ingest {
             await writeHashed(filled, {
               file,
               name: path,
-              takers: chunks === undefined ? [this.#hash] : [this.#hash, chunks],
+              takers: this.#takers,
               position: this.#received,
-              onTaken: (bytes) => {
+              onWritten: (bytes) => {
                 this.#received += bytes
               },
               onBroken: () => {
-                this.#broken = true
+                this.#inStep = false
               }
             })
         )
         return this.#received
       } finally {
         for (const buffer of buffers) pool.give(buffer)
-        if (this.#broken) await this.#end()
       }
     })
   }
@@ -87,28 +100,59 @@ export class FileIngest implements Ingest {
   async finish(expected: Digest, options?: AbortOptions): Promise<BlobInfo> {
     options?.signal?.throwIfAborted()
     return await this.#alone(async () => {
+      let isOver = true
       try {
-        const { chunks, commit, file, path, size } = this.#init
-        if (size !== undefined && size !== this.#received) {
-          throw new OciError('SIZE_INVALID', `${size} bytes were announced, but ${this.#received} came`)
-        }
-        const actual = await this.#digest(digestAlgorithm(expected))
-        if (actual !== expected) {
-          throw new OciError('DIGEST_INVALID', `the content has the digest ${actual}, not ${expected}`)
-        }
-        const info = { digest: expected, size: this.#received }
-        await commit(file, path, info, chunks?.finish(expected))
-        return info
+        return await this.#finish(expected)
+      } catch (error) {
+        isOver = !(error instanceof StoreFullError)
+        throw error
       } finally {
-        await this.#end()
+        if (isOver) await this.#end(true)
       }
     })
   }
 
   async abort(): Promise<void> {
-    this.#stop.abort(new StoreClosedError('the ingest'))
-    await this.#current?.catch(() => undefined)
-    await this.#end()
+    await this.#close(true)
+  }
+
+  async suspend(): Promise<void> {
+    await this.#close(!this.#init.named)
+  }
+
+  async #finish(expected: Digest): Promise<BlobInfo> {
+    const { commit, file, path, size } = this.#init
+    if (size !== undefined && size !== this.#received) {
+      throw new OciError('SIZE_INVALID', `${size} bytes were announced, but ${this.#received} came`)
+    }
+    await this.#catchUp()
+    // The hashes end here. If the rest fails, they are made again for the next time.
+    this.#inStep = false
+    const actual = await this.#digest(digestAlgorithm(expected))
+    if (actual !== expected) {
+      throw new OciError('DIGEST_INVALID', `the content has the digest ${actual}, not ${expected}`)
+    }
+    const info = { digest: expected, size: this.#received }
+    await commit(file, path, info, this.#chunks?.finish(expected))
+    return info
+  }
+
+  get #takers(): readonly ByteTaker[] {
+    return this.#chunks === undefined ? [this.#hash] : [this.#hash, this.#chunks]
+  }
+
+  /** A hash can be neither saved nor rewound: after a restart or a failed write, the file is read back. */
+  async #catchUp(): Promise<void> {
+    if (this.#inStep) return
+    const { algorithm, chunked, file, size } = this.#init
+    this.#hash = createHash(algorithm)
+    this.#chunks = chunked ? new ChunkHasher(size) : undefined
+    // A write that failed may have left some bytes behind the last good one.
+    await file.truncate(this.#received)
+    await this.#readBack((bytes) => {
+      for (const taker of this.#takers) taker.update(bytes)
+    })
+    this.#inStep = true
   }
 
   /** One call at a time. */
@@ -136,26 +180,39 @@ export class FileIngest implements Ingest {
   async #digest(algorithm: DigestAlgorithm): Promise<Digest> {
     if (algorithm === this.#init.algorithm) return digestFromBytes(algorithm, this.#hash.digest())
     const hash = createHash(algorithm)
-    const buffer = this.#init.pool.take()
+    await this.#readBack((bytes) => hash.update(bytes))
+    return digestFromBytes(algorithm, hash.digest())
+  }
+
+  async #readBack(use: (bytes: Uint8Array) => void): Promise<void> {
+    const { file, path, pool } = this.#init
+    const buffer = pool.take()
     try {
       for (let position = 0; position < this.#received; ) {
-        const { bytesRead } = await this.#init.file.read(buffer, 0, buffer.length, position)
-        if (bytesRead === 0) throw new Error(`${this.#init.path} is shorter than what was written to it`)
-        hash.update(buffer.subarray(0, bytesRead))
+        this.#stop.signal.throwIfAborted()
+        const length = Math.min(buffer.length, this.#received - position)
+        const { bytesRead } = await file.read(buffer, 0, length, position)
+        if (bytesRead === 0) throw new Error(`${path} is shorter than what was written to it`)
+        use(buffer.subarray(0, bytesRead))
         position += bytesRead
       }
-      return digestFromBytes(algorithm, hash.digest())
     } finally {
-      this.#init.pool.give(buffer)
+      pool.give(buffer)
     }
   }
 
-  /** Nothing of the upload stays; what became a blob is no longer under this name. */
-  async #end(): Promise<void> {
+  async #close(remove: boolean): Promise<void> {
+    this.#stop.abort(new StoreClosedError('the ingest'))
+    await this.#current?.catch(() => undefined)
+    await this.#end(remove)
+  }
+
+  /** With `remove` nothing of the upload stays; what became a blob is no longer under this name. */
+  async #end(remove: boolean): Promise<void> {
     this.#over ??= (async () => {
       try {
         await this.#init.file.close()
-        await rm(this.#init.path, { force: true })
+        if (remove) await rm(this.#init.path, { force: true })
       } finally {
         this.#init.onOver(this)
       }

@@ -79,12 +79,13 @@ export interface WriteTarget {
   readonly file: FileHandle
   /** For messages. */
   readonly name: string
-  /** Called with each run of bytes once it was hashed. */
+  /** Called with each run of bytes while it is written. */
   readonly takers: readonly ByteTaker[]
   /** Where the first byte goes. */
   readonly position: number
-  readonly onTaken: (bytes: number) => void
-  /** A write failed: the file no longer has all that was hashed. */
+  /** So many bytes more are in the file. */
+  readonly onWritten: (bytes: number) => void
+  /** A write failed: the takers had more than the file has. */
   readonly onBroken: () => void
 }
 
@@ -103,13 +104,15 @@ export async function writeHashed(source: AsyncIterable<Uint8Array>, target: Wri
       await writing
       if (failure !== undefined) break
       // The failure is kept for the next turn: nobody waits for this promise yet.
-      writing = writeFully(target.file, bytes, position, target.name).catch((error: unknown) => {
-        failure = { error }
-        target.onBroken()
-      })
+      writing = writeFully(target.file, bytes, position, target.name).then(
+        () => target.onWritten(bytes.length),
+        (error: unknown) => {
+          failure = { error }
+          target.onBroken()
+        }
+      )
       for (const taker of target.takers) taker.update(bytes)
       position += bytes.length
-      target.onTaken(bytes.length)
     }
   } finally {
     await writing

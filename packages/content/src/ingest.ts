@@ -2,18 +2,30 @@ import type { Digest, DigestAlgorithm } from '@shoal/oci'
 import type { AbortOptions } from './abort.ts'
 import type { BlobInfo } from './blob-info.ts'
 
+/** A name for an ingest that outlives the process. */
+const INGEST_ID = /^[a-z0-9][a-z0-9-]{7,63}$/
+
+/** Whether an ingest may have this name: 8 to 64 of a-z 0-9 and -, one that is no number included. */
+export function isIngestId(name: string): boolean {
+  return INGEST_ID.test(name) && !/^\d+$/.test(name)
+}
+
 /**
  * A blob on its way into the store from a source that sends it in order, in one piece or in several. It is hashed and
  * cut into chunks as it comes. Takes one call at a time.
  */
 export interface Ingest {
-  /** Bytes taken in so far. After a source broke, this is where the next one goes on. */
+  /**
+   * Bytes that are in the file, and survive the end of the process. After a source broke or the disk was full, this is
+   * where the next source goes on.
+   */
   readonly received: number
   /** Whether a call is under way. */
   readonly busy: boolean
   /**
    * Take in all of `source`, and say how many bytes there are now. The source may reuse a buffer once it is asked for
-   * the next one. When the source throws or the signal aborts, what had come is kept and the error is passed on.
+   * the next one. When the source throws, the signal aborts or the disk is full, what was written is kept and the
+   * error is passed on.
    *
    * @throws OciError `SIZE_INVALID` when there are more bytes than announced, StoreFullError, IngestBusyError,
    * StoreClosedError.
@@ -21,7 +33,7 @@ export interface Ingest {
   append(source: AsyncIterable<Uint8Array>, options?: AbortOptions): Promise<number>
   /**
    * Make the blob whole and durable under the digest that it must have. The ingest is over afterwards, also when it
-   * fails, and leaves nothing then.
+   * fails, and leaves nothing then; only on a full disk it stays, and this can be called again.
    *
    * @throws OciError `DIGEST_INVALID` when the bytes have another digest, `SIZE_INVALID` when there are fewer than
    * announced, StoreFullError, IngestBusyError, StoreClosedError.
@@ -29,10 +41,26 @@ export interface Ingest {
   finish(expected: Digest, options?: AbortOptions): Promise<BlobInfo>
   /** Drop everything. May be called at any time and more than once. */
   abort(): Promise<void>
+  /** Close, and keep what came for a later `ingest` with the same `id`; without an `id` this is `abort`. */
+  suspend(): Promise<void>
+}
+
+/** An ingest that was begun under an `id`, and is not open. */
+export interface PendingIngest {
+  readonly id: string
+  /** Bytes that came so far. */
+  readonly received: number
+  /** When the last of them came, milliseconds since 1970. */
+  readonly usedAt: number
 }
 
 /** What is known of a blob before it comes. */
 export interface IngestOptions {
+  /**
+   * Its name, of {@link isIngestId}'s form. What came under this name before, in this process or another, is there
+   * already; it is read back and hashed once. Without a name nothing outlives the process.
+   */
+  readonly id?: string
   /** The blob's size in bytes, where it was announced. Cutting into chunks costs less hashing then. */
   readonly size?: number
   /** The algorithm of the digest that `finish` will be given; with another one the bytes are read a second time. @default 'sha256' */

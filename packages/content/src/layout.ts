@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import type { Digest } from '@shoal/oci'
 import { digestAlgorithm, digestHex, isDigest } from '@shoal/oci'
 import { syncDirectory } from './files.ts'
+import { isIngestId } from './ingest.ts'
 
 const ALGORITHMS = ['sha256', 'sha512'] as const
 
@@ -35,8 +36,14 @@ export class Layout {
     return join(this.directory, 'partial', digestAlgorithm(digest), digestHex(digest))
   }
 
-  upload(id: number): string {
+  /** Uploads without a name have a number. */
+  upload(id: number | string): string {
     return join(this.uploads, String(id))
+  }
+
+  /** Names of the uploads that outlive the process. */
+  async uploadNames(): Promise<string[]> {
+    return (await readdir(this.uploads)).filter(isIngestId)
   }
 
   /** Make the store's own directory, so that the database can be opened. */
@@ -45,10 +52,12 @@ export class Layout {
     await mkdir(this.directory, { recursive: true, mode: 0o700 })
   }
 
-  /** Make the directories that always exist, and empty the one for uploads: nothing there was ever promised. */
+  /** Make the directories that always exist, and remove uploads without a name: nothing of them was ever promised. */
   async prepare(): Promise<void> {
-    await rm(this.uploads, { recursive: true, force: true })
     await mkdir(this.uploads, { recursive: true })
+    for (const name of await readdir(this.uploads)) {
+      if (!isIngestId(name)) await rm(join(this.uploads, name), { recursive: true, force: true })
+    }
     for (const algorithm of ALGORITHMS) {
       await mkdir(join(this.directory, 'blobs', algorithm), { recursive: true })
       await mkdir(join(this.directory, 'partial', algorithm), { recursive: true })

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto'
+import { constants } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
-import { open } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import type { Digest } from '@shoal/oci'
 import type { AbortOptions } from './abort.ts'
 import { BlobIndex } from './blob-index.ts'
@@ -13,11 +14,11 @@ import type { ChunkMap, SignedChunkMap } from './chunk-map.ts'
 import { singleChunkMap } from './chunk-map.ts'
 import { signChunkMap, validateSignedChunkMap } from './chunk-map-segment.ts'
 import { ChunkMemory } from './chunk-memory.ts'
-import { StoreClosedError } from './errors.ts'
+import { IngestBusyError, StoreClosedError } from './errors.ts'
 import { Eviction } from './eviction.ts'
 import { FileIngest } from './file-ingest.ts'
 import { storeError } from './files.ts'
-import type { Ingest, IngestOptions } from './ingest.ts'
+import { type Ingest, type IngestOptions, isIngestId, type PendingIngest } from './ingest.ts'
 import { KeyedLock } from './keyed-lock.ts'
 import { Layout } from './layout.ts'
 import { Metadata } from './metadata.ts'
@@ -127,22 +128,45 @@ export class ContentStore {
     return await this.#blobs.open(digest)
   }
 
-  /** Take in a blob that comes in order, for instance by an upload. */
+  /**
+   * Take in a blob that comes in order, for instance by an upload.
+   *
+   * @throws IngestBusyError when one of the same `id` is open, RangeError for an `id` that cannot be one, StoreFullError
+   */
   async ingest(options?: IngestOptions): Promise<Ingest> {
     this.#assertOpen()
-    const path = this.#layout.upload(++this.#lastUpload)
+    const id = options?.id
+    if (id !== undefined && !isIngestId(id)) throw new RangeError(`an ingest cannot have the name ${id}`)
+    const path = this.#layout.upload(id ?? ++this.#lastUpload)
+    if ([...this.#ingests].some((ingest) => ingest.path === path)) throw new IngestBusyError()
+    const file = await openUpload(path, id !== undefined)
     const ingest = new FileIngest({
-      file: await openNew(path),
+      file,
       path,
+      received: (await file.stat()).size,
+      named: id !== undefined,
       size: options?.size,
       algorithm: options?.algorithm ?? 'sha256',
-      chunks: this.#init.signer === undefined ? undefined : new ChunkHasher(options?.size),
+      chunked: this.#init.signer !== undefined,
       pool: this.#pool,
       commit: async (file, from, info, map) => await this.#commitIngest(file, from, info, map),
       onOver: (over) => this.#ingests.delete(over)
     })
     this.#ingests.add(ingest)
     return ingest
+  }
+
+  /** The ingests with an `id` that are not open, for instance because the process ended before they were finished. */
+  async pendingIngests(): Promise<PendingIngest[]> {
+    const open = new Set([...this.#ingests].map(({ path }) => path))
+    const pending: PendingIngest[] = []
+    for (const id of await this.#layout.uploadNames()) {
+      const path = this.#layout.upload(id)
+      if (open.has(path)) continue
+      const { mtimeMs, size } = await stat(path)
+      pending.push({ id, received: size, usedAt: mtimeMs })
+    }
+    return pending
   }
 
   /**
@@ -206,10 +230,10 @@ export class ContentStore {
     return this.#blobs.removed.add(listener)
   }
 
-  /** Drop unfinished ingests, keep partial blobs for later, and close. Sources of whole blobs go on until closed. */
+  /** Drop unfinished ingests that have no `id`, keep partial blobs for later, and close. Sources of whole blobs go on until closed. */
   async close(): Promise<void> {
     this.#closing ??= (async () => {
-      await Promise.allSettled([...this.#ingests].map(async (ingest) => await ingest.abort()))
+      await Promise.allSettled([...this.#ingests].map(async (ingest) => await ingest.suspend()))
       await this.#partials.close()
       this.#memory.close()
       await this.#metadata.close()
@@ -258,9 +282,9 @@ export class ContentStore {
   }
 }
 
-async function openNew(path: string): Promise<FileHandle> {
+async function openUpload(path: string, again: boolean): Promise<FileHandle> {
   try {
-    return await open(path, 'wx+')
+    return await open(path, constants.O_RDWR | constants.O_CREAT | (again ? 0 : constants.O_EXCL), 0o644)
   } catch (error) {
     throw storeError(error, path)
   }

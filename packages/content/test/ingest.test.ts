@@ -3,7 +3,8 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { digestOf } from '@shoal/oci'
-import { chunkCount, equalChunkMaps, verifySegment } from '../src/index.ts'
+import { BufferPool } from '../src/buffer-pool.ts'
+import { ContentStore, chunkCount, equalChunkMaps, verifySegment } from '../src/index.ts'
 import { bytesOf, KEYS, mapOf, pieces, readBlob, temporaryStore } from './support.ts'
 
 const MiB = 1024 * 1024
@@ -210,4 +211,51 @@ test('the same blob ingested at the same time is added once', async (t) => {
   assert.deepEqual(added, [digestOf(bytes)])
   assert.deepEqual(store.usage, { bytes: bytes.length, blobs: 1 })
   assert.deepEqual(await readdir(join(directory, 'uploads')), [])
+})
+
+test('an ingest with a name goes on in the next process, whatever came before', async (t) => {
+  const bytes = bytesOf(7 * MiB + 5)
+  const { store, directory } = await temporaryStore(t, { signer: KEYS.privateKey })
+  const id = 'upload-1'
+  const first = await store.ingest({ id })
+  await first.append(pieces(bytes.subarray(0, 3 * MiB + 1)))
+  await assert.rejects(store.ingest({ id }), { code: 'INGEST_BUSY' })
+  assert.deepEqual(await store.pendingIngests(), [])
+  const unnamed = await store.ingest()
+  await unnamed.append(pieces(bytes.subarray(0, 10)))
+  await store.close()
+  const again = await ContentStore.open({ directory, signer: KEYS.privateKey })
+  t.after(async () => await again.close())
+  const [pending, ...others] = await again.pendingIngests()
+  assert.deepEqual([pending?.id, pending?.received, others], [id, 3 * MiB + 1, []])
+  const second = await again.ingest({ id })
+  assert.equal(second.received, 3 * MiB + 1)
+  await second.append(pieces(bytes.subarray(second.received, 5 * MiB)))
+  await second.suspend()
+  const third = await again.ingest({ id })
+  await third.append(pieces(bytes.subarray(5 * MiB)))
+  await third.finish(digestOf(bytes))
+  assert.deepEqual(await readBlob(again, digestOf(bytes)), bytes)
+  assert.ok(equalChunkMaps((await again.chunkMap(digestOf(bytes)))?.map ?? mapOf(Buffer.of()), mapOf(bytes)))
+  assert.deepEqual(await readdir(join(directory, 'uploads')), [])
+})
+
+test('a name that is no name is refused, and an aborted one leaves nothing', async (t) => {
+  const { store, directory } = await temporaryStore(t)
+  for (const id of ['', '../../etc', '12345678', 'a/b-cdefgh', 'UPPERCASE']) {
+    await assert.rejects(store.ingest({ id }), RangeError, id)
+  }
+  const ingest = await store.ingest({ id: 'upload-1' })
+  await ingest.append(pieces(bytesOf(1000)))
+  await ingest.abort()
+  assert.deepEqual(await readdir(join(directory, 'uploads')), [])
+})
+
+test('buffers of many uploads stay within a bound', () => {
+  const pool = new BufferPool()
+  const taken = Array.from({ length: 1000 }, () => pool.take())
+  const bytes = taken.reduce((sum, buffer) => sum + buffer.length, 0)
+  assert.ok(bytes < 110 * MiB, `${bytes} bytes`)
+  for (const buffer of taken) pool.give(buffer)
+  assert.equal(pool.take().length, pool.bufferBytes)
 })

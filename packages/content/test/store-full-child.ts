@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { digestOf } from '@shoal/oci'
 import { ContentStore, chunkCount } from '../src/index.ts'
 import { add, bytesOf, chunkOf, pieces, readBlob, signedMapOf } from './support.ts'
 
@@ -11,7 +12,14 @@ const TOO_LARGE_BYTES = 8 * 1024 * 1024
 const store = await ContentStore.open({ directory })
 const ingest = await store.ingest()
 await assert.rejects(ingest.append(pieces(bytesOf(TOO_LARGE_BYTES))), { name: 'StoreFullError', code: 'STORE_FULL' })
-await assert.rejects(ingest.append(pieces(bytesOf(1))), { code: 'STORE_CLOSED' })
+const { received } = ingest
+assert.ok(received > 0 && received < TOO_LARGE_BYTES, `${received} bytes were kept`)
+await assert.rejects(ingest.append(pieces(bytesOf(TOO_LARGE_BYTES))), { code: 'STORE_FULL' })
+// With what there is, it can still be finished.
+const begun = bytesOf(TOO_LARGE_BYTES).subarray(0, received)
+const kept = Buffer.concat([begun, bytesOf(TOO_LARGE_BYTES).subarray(0, ingest.received - received)])
+assert.equal((await ingest.finish(digestOf(kept))).size, kept.length)
+await store.delete(digestOf(kept))
 assert.deepEqual(await readdir(join(directory, 'uploads')), [])
 assert.deepEqual(store.usage, { bytes: 0, blobs: 0 })
 

@@ -55,6 +55,17 @@ export class Access {
     throw new OciError('UNAUTHORIZED', `to ${permission}, log in as ${ADMIN_USER}`)
   }
 
+  /** Why the sender of a request with this header may not do what only the administrator may; undefined if he may. */
+  denyUnlessAdmin(authorization: string | undefined): OciError | undefined {
+    try {
+      if (this.role(authorization) === 'admin') return undefined
+      return new OciError('UNAUTHORIZED', `log in as ${ADMIN_USER}`)
+    } catch (error) {
+      if (error instanceof OciError) return error
+      throw error
+    }
+  }
+
   anonymousMay(permission: Permission): boolean {
     return this.anonymous === 'push' || this.anonymous === permission
   }

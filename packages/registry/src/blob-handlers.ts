@@ -1,12 +1,16 @@
 import { parseDigest } from '@shoal/oci'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ContentSender } from './content-sender.ts'
+import type { Holdings } from './holdings.ts'
+import type { Leases } from './leases.ts'
 import type { Metadata } from './metadata.ts'
 import { blobUnknown } from './unknown.ts'
 
 /** What the blob routes need. */
 export interface BlobHandlersInit {
-  readonly metadata: Pick<Metadata, 'hasBlob' | 'unlinkBlob'>
+  readonly metadata: Pick<Metadata, 'hasBlob'>
+  readonly holdings: Pick<Holdings, 'removeBlob'>
+  readonly leases: Pick<Leases, 'extend'>
   readonly sender: ContentSender
 }
 
@@ -24,11 +28,15 @@ export class BlobHandlers {
    * @throws OciError `DIGEST_INVALID`, `BLOB_UNKNOWN`
    */
   async send(request: FastifyRequest, reply: FastifyReply, name: string, text: string): Promise<void> {
-    const { metadata, sender } = this.#init
+    const { leases, metadata, sender } = this.#init
     const digest = parseDigest(text)
     const content = { digest, mediaType: 'application/octet-stream', ranges: true }
-    const isHere = (await metadata.hasBlob(name, digest)) && (await sender.send(request, reply, content))
-    if (!isHere) throw blobUnknown(name, digest)
+    let isLinked = await metadata.hasBlob(name, digest)
+    // Whoever asks this way may not push what is here already, so that it has to stay until it is referred to.
+    if (isLinked && request.method === 'HEAD' && !(await leases.extend(digest))) {
+      isLinked = await metadata.hasBlob(name, digest)
+    }
+    if (!isLinked || !(await sender.send(request, reply, content))) throw blobUnknown(name, digest)
   }
 
   /**
@@ -38,7 +46,7 @@ export class BlobHandlers {
    */
   async delete(reply: FastifyReply, name: string, text: string): Promise<void> {
     const digest = parseDigest(text)
-    if (!(await this.#init.metadata.unlinkBlob(name, digest))) throw blobUnknown(name, digest)
+    if (!(await this.#init.holdings.removeBlob(name, digest))) throw blobUnknown(name, digest)
     await reply.code(202).send()
   }
 }

@@ -1,11 +1,12 @@
-import { type BlobSource, type ContentStore, SendInterruptedError, sendBlob } from '@shoal/content'
+import { type BlobSource, SendInterruptedError, sendBlob } from '@shoal/content'
 import { type ByteRange, type Digest, formatContentRange, OciError, parseByteRange } from '@shoal/oci'
 import type { Logger, TransferMetrics } from '@shoal/swarm'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { BlobStore } from './blob-store.ts'
 
 /** What content is sent with. */
 export interface ContentSenderInit {
-  readonly store: Pick<ContentStore, 'open' | 'stat'>
+  readonly store: Pick<BlobStore, 'open' | 'stat'>
   readonly transfer: Pick<TransferMetrics, 'sent'>
   readonly logger: Logger
 }

@@ -15,4 +15,14 @@ export class KeyedLock<K> {
       if (this.#last.get(key) === promise) this.#last.delete(key)
     }
   }
+
+  /** Whether work on this key is under way or waits. */
+  busy(key: K): boolean {
+    return this.#last.has(key)
+  }
+
+  /** Resolves when the work is over that this key has now. */
+  async idle(key: K): Promise<void> {
+    await this.#last.get(key)
+  }
 }

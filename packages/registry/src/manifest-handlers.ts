@@ -1,4 +1,3 @@
-import type { ContentStore } from '@shoal/content'
 import {
   type Descriptor,
   type Digest,
@@ -12,8 +11,12 @@ import {
   parseManifest
 } from '@shoal/oci'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { BlobStore } from './blob-store.ts'
 import type { ContentSender } from './content-sender.ts'
-import type { ManifestRecord, Metadata } from './metadata.ts'
+import type { Holdings } from './holdings.ts'
+import type { Leases } from './leases.ts'
+import { type ManifestRecord, type Metadata, TagFixedError } from './metadata.ts'
+import type { Policies } from './policies.ts'
 import type { PullTimes } from './pull-times.ts'
 import { queryValues, readBody } from './request.ts'
 import type { Seeder } from './seeder.ts'
@@ -26,8 +29,11 @@ export const MANIFEST_TAGS_MAX = 100
 
 /** What the manifest routes need. */
 export interface ManifestHandlersInit {
-  readonly store: Pick<ContentStore, 'ingest' | 'stat'>
-  readonly metadata: Metadata
+  readonly store: Pick<BlobStore, 'ingest' | 'stat'>
+  readonly metadata: Pick<Metadata, 'deleteTag' | 'hasBlob' | 'hasRepository' | 'manifest' | 'tag' | 'tagged'>
+  readonly holdings: Pick<Holdings, 'addManifest' | 'removeManifest'>
+  readonly leases: Pick<Leases, 'extend' | 'holding'>
+  readonly policies: Policies
   readonly sender: ContentSender
   readonly seeder: Seeder
   readonly pulls: Pick<PullTimes, 'note'>
@@ -49,8 +55,10 @@ export class ManifestHandlers {
    * @throws OciError `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`, `DIGEST_INVALID`
    */
   async send(request: FastifyRequest, reply: FastifyReply, name: string, reference: string): Promise<void> {
-    const { metadata, pulls, sender } = this.#init
-    const manifest = await this.#find(name, reference)
+    const { leases, metadata, pulls, sender } = this.#init
+    let manifest = await this.#find(name, reference)
+    // Its layers are pulled next, or it becomes part of an index without being pushed again.
+    if (manifest !== undefined && !(await leases.extend(manifest.digest))) manifest = await this.#find(name, reference)
     if (manifest !== undefined) {
       const { digest, mediaType } = manifest
       // A HEAD by digest only asks whether it is here, before a push for instance.
@@ -63,10 +71,11 @@ export class ManifestHandlers {
   /**
    * Take in a manifest under a tag, or under its digest with any number of `?tag=`.
    *
-   * @throws OciError `MANIFEST_INVALID`, `MANIFEST_BLOB_UNKNOWN`, `DIGEST_INVALID`, and `SIZE_INVALID` with status 413
+   * @throws OciError `MANIFEST_INVALID`, `MANIFEST_BLOB_UNKNOWN`, `DIGEST_INVALID`, `SIZE_INVALID` with status 413, and
+   * `DENIED` when a tag is immutable or a quota used up
    */
   async put(request: FastifyRequest, reply: FastifyReply, name: string, reference: string): Promise<void> {
-    const { metadata, now, seeder } = this.#init
+    const { holdings, leases, now, policies, seeder } = this.#init
     const { expected, tags } = asked(request, reference)
     const bytes = await readBody(request, MANIFEST_MAX_BYTES)
     const digest = digestOf(bytes, expected === undefined ? 'sha256' : digestAlgorithm(expected))
@@ -74,15 +83,31 @@ export class ManifestHandlers {
       throw new OciError('DIGEST_INVALID', `the manifest has the digest ${digest}, not ${expected}`)
     }
     const manifest = parseManifest(bytes, request.headers['content-type'])
-    await this.#checkReferences(name, manifest)
-    await this.#store(digest, bytes)
     const { mediaType, subject } = manifest
     const size = bytes.length
-    await metadata.putManifest(
-      name,
-      { digest, mediaType, size, pushedAt: now(), ...(subject === undefined ? {} : { subject: subject.digest }) },
-      { tags, ...(subject === undefined ? {} : { referrer: referrerOf(manifest, digest, size) }) }
-    )
+    const references = manifestReferences(manifest).map((descriptor) => descriptor.digest)
+    const fixed = tags.filter((tag) => policies.isImmutable(name, tag))
+    const record = {
+      digest,
+      mediaType,
+      size,
+      pushedAt: now(),
+      ...(subject === undefined ? {} : { subject: subject.digest })
+    }
+    const referrer = subject === undefined ? {} : { referrer: referrerOf(manifest, digest, size) }
+    await leases.holding([digest, ...references], async () => {
+      await this.#checkReferences(name, manifest)
+      await holdings
+        .addManifest(
+          name,
+          record,
+          { tags, fixed, references, ...referrer },
+          async () => await this.#store(digest, bytes)
+        )
+        .catch((error: unknown) => {
+          throw error instanceof TagFixedError ? tagImmutable(name, error.tag) : error
+        })
+    })
     seeder.announce(digest)
     if (subject !== undefined) reply.header('oci-subject', subject.digest)
     if (expected !== undefined && tags.length > 0) reply.header('oci-tag', tags)
@@ -96,13 +121,22 @@ export class ManifestHandlers {
   /**
    * Remove a tag, or a manifest with all its tags.
    *
-   * @throws OciError `MANIFEST_UNKNOWN`, `DIGEST_INVALID`
+   * @throws OciError `MANIFEST_UNKNOWN`, `DIGEST_INVALID`, `DENIED` when a tag is immutable
    */
   async delete(reply: FastifyReply, name: string, reference: string): Promise<void> {
-    const { metadata } = this.#init
-    const isRemoved = reference.includes(':')
-      ? await metadata.deleteManifest(name, parseDigest(reference))
-      : await metadata.deleteTag(name, reference)
+    const { holdings, metadata, policies } = this.#init
+    let isRemoved: boolean
+    if (reference.includes(':')) {
+      const digest = parseDigest(reference)
+      for await (const { tag } of metadata.tagged(name, digest)) {
+        if (policies.isImmutable(name, tag)) throw tagImmutable(name, tag)
+      }
+      isRemoved = await holdings.removeManifest(name, digest)
+    } else {
+      const isThere = (await metadata.tag(name, reference)) !== undefined
+      if (isThere && policies.isImmutable(name, reference)) throw tagImmutable(name, reference)
+      isRemoved = await metadata.deleteTag(name, reference)
+    }
     if (!isRemoved) throw manifestUnknown(name, reference)
     await reply.code(202).send()
   }
@@ -145,6 +179,12 @@ export class ManifestHandlers {
       await ingest.abort()
     }
   }
+}
+
+function tagImmutable(name: string, tag: string): OciError {
+  return new OciError('DENIED', `the tag ${tag} of ${name} is immutable: it can be neither moved nor removed`, {
+    detail: { name, tag }
+  })
 }
 
 /** Under which names a manifest is to be stored. */

@@ -1,7 +1,7 @@
-import type { ContentStore } from '@shoal/content'
 import { type Digest, isDigest, OciError } from '@shoal/oci'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Access, REALM } from './access.ts'
+import type { BlobStore } from './blob-store.ts'
 import { sendProblem } from './problem.ts'
 
 /** Media type of a signed chunk map: each segment as u32 length, big endian, and its bytes. */
@@ -20,7 +20,7 @@ export interface MeshAddress {
 
 /** What the mesh's routes need. */
 export interface MeshRoutesInit {
-  readonly store: Pick<ContentStore, 'chunkMap'>
+  readonly store: Pick<BlobStore, 'chunkMap'>
   readonly access: Access
   readonly mesh: () => MeshAddress
 }

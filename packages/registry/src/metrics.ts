@@ -4,10 +4,13 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 export interface RegistryMetrics {
   /** A request was answered, or given up by its client. */
   answered(method: string, status: number): void
+  /** So many bytes of garbage were removed. */
+  collected(bytes: number): void
 }
 
 /**
- * Makes `shoal_registry_requests_total{method,status}` and `shoal_registry_uploads` on `register`.
+ * Makes `shoal_registry_requests_total{method,status}`, `shoal_registry_uploads` and
+ * `shoal_registry_collected_bytes_total` on `register`.
  *
  * @param uploads tells how many uploads are under way
  */
@@ -26,7 +29,13 @@ export function createRegistryMetrics(register: Registry, uploads: () => number)
       this.set(uploads())
     }
   })
+  const collected = new Counter({
+    name: 'shoal_registry_collected_bytes_total',
+    help: 'Bytes of blobs that garbage collection removed',
+    registers: [register]
+  })
   return {
+    collected: (bytes) => collected.inc(bytes),
     answered: (method, status) => requests.inc({ method, status: `${Math.floor(status / 100)}xx` })
   }
 }

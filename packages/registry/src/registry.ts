@@ -1,18 +1,25 @@
 import { join } from 'node:path'
-import type { ContentStore } from '@shoal/content'
 import type { Logger, TransferMetrics } from '@shoal/swarm'
 import type { FastifyInstance } from 'fastify'
 import type { Registry as MetricsRegistry } from 'prom-client'
 import { Access, type Anonymous } from './access.ts'
 import { BlobHandlers } from './blob-handlers.ts'
+import type { BlobStore } from './blob-store.ts'
 import { ContentSender } from './content-sender.ts'
 import { addDistributionRoutes } from './distribution-routes.ts'
+import { Collector } from './gc/collector.ts'
+import { addGcRoutes } from './gc/gc-routes.ts'
+import { Holdings } from './holdings.ts'
+import { Leases } from './leases.ts'
 import { LevelMetadata } from './level-metadata.ts'
 import { ManifestHandlers } from './manifest-handlers.ts'
 import { addMeshRoutes, type MeshAddress } from './mesh-routes.ts'
 import type { Metadata } from './metadata.ts'
+import { upgradeMetadata } from './metadata-upgrade.ts'
 import { createRegistryMetrics, type RegistryMetrics } from './metrics.ts'
+import { Policies, type Policy } from './policies.ts'
 import { PULL_TIME_GRANULARITY_MS, PullTimes } from './pull-times.ts'
+import { Quotas } from './quotas.ts'
 import { ReferrerHandlers } from './referrer-handlers.ts'
 import type { Seeder } from './seeder.ts'
 import { createServer } from './server.ts'
@@ -31,7 +38,7 @@ const IDLE_SWEEP_MS = 100
 
 /** What a registry is made with. */
 export interface RegistryInit {
-  readonly store: ContentStore
+  readonly store: BlobStore
   /** The metadata database is made under it. */
   readonly directory: string
   /** Port 0 takes any that is free. */
@@ -46,6 +53,8 @@ export interface RegistryInit {
   readonly names?: readonly string[]
   readonly seeder: Seeder
   readonly mesh: () => MeshAddress
+  /** What tags are kept, which may not move, how large repositories may become. @default [] */
+  readonly policies?: readonly Policy[]
   readonly logger: Logger
   readonly metrics: MetricsRegistry
   readonly transfer: TransferMetrics
@@ -70,11 +79,21 @@ export function createRegistry(init: RegistryInit): Registry {
   return new RegistryServer(init)
 }
 
-/** What exists while the registry runs. */
-interface Running {
-  readonly app: FastifyInstance
+/** What the requests of a running registry share. */
+interface Parts {
   readonly metadata: Metadata
+  readonly policies: Policies
+  readonly quotas: Quotas
+  readonly holdings: Holdings
+  readonly leases: Leases
+  readonly collector: Collector
   readonly pulls: PullTimes
+  readonly uploads: Uploads
+}
+
+/** What exists while the registry runs. */
+interface Running extends Parts {
+  readonly app: FastifyInstance
   /** Writes pull times down now and then. */
   readonly flush: NodeJS.Timeout
   readonly sweep: NodeJS.Timeout
@@ -83,7 +102,6 @@ interface Running {
 class RegistryServer implements Registry {
   readonly #init: RegistryInit
   readonly #now: () => number
-  readonly #uploads: Uploads
   readonly #metrics: RegistryMetrics
   #running: Running | undefined
   #stopping = false
@@ -93,8 +111,7 @@ class RegistryServer implements Registry {
   constructor(init: RegistryInit) {
     this.#init = init
     this.#now = init.now ?? Date.now
-    this.#uploads = new Uploads({ store: init.store, now: this.#now })
-    this.#metrics = createRegistryMetrics(init.metrics, () => this.#uploads.count)
+    this.#metrics = createRegistryMetrics(init.metrics, () => this.#running?.uploads.count ?? 0)
   }
 
   get address(): { host: string; port: number } {
@@ -110,7 +127,7 @@ class RegistryServer implements Registry {
 
   async status(): Promise<{ repositories: number; uploads: number }> {
     const repositories = (await this.#running?.metadata.countRepositories()) ?? 0
-    return { repositories, uploads: this.#uploads.count }
+    return { repositories, uploads: this.#running?.uploads.count ?? 0 }
   }
 
   async start(): Promise<void> {
@@ -140,47 +157,72 @@ class RegistryServer implements Registry {
   }
 
   async #open(): Promise<Running> {
-    const { directory, listen, logger } = this.#init
+    const { directory, listen, logger, store } = this.#init
     const metadata = await LevelMetadata.open(join(directory, 'metadata'))
-    const pulls = new PullTimes({
-      metadata,
-      now: this.#now,
-      onError: (err) => logger.warn({ err }, 'pull times could not be written')
-    })
+    const parts = this.#parts(metadata)
+    const { collector, pulls, quotas, uploads } = parts
     const app = createServer({ logger, metrics: this.#metrics })
     try {
-      this.#addRoutes(app, metadata, pulls)
+      await upgradeMetadata(metadata, store)
+      await uploads.restore()
+      await quotas.count()
+      this.#addRoutes(app, parts)
       await app.listen({ ...listen })
+      await collector.restore()
     } catch (error) {
       await app.close()
+      await uploads.close()
       await metadata.close()
       throw error
     }
-    const sweep = setInterval(() => void this.#sweep(), UPLOAD_SWEEP_MS).unref()
+    const sweep = setInterval(() => void this.#sweep(uploads), UPLOAD_SWEEP_MS).unref()
     const flush = setInterval(() => void pulls.flush(), PULL_TIME_GRANULARITY_MS).unref()
-    return { app, metadata, pulls, flush, sweep }
+    return { ...parts, app, flush, sweep }
   }
 
-  #addRoutes(app: FastifyInstance, metadata: Metadata, pulls: PullTimes): void {
+  #parts(metadata: Metadata): Parts {
+    const { logger, store } = this.#init
+    const now = this.#now
+    const warn = (message: string) => (err: unknown) => logger.warn({ err }, message)
+    const policies = new Policies(this.#init.policies ?? [])
+    const quotas = new Quotas({ metadata, policies })
+    const holdings = new Holdings({ metadata, quotas })
+    const leases = new Leases({ records: metadata.leases, now, onError: warn('a lease could not be written') })
+    const pulls = new PullTimes({ metadata, now, onError: warn('pull times could not be written') })
+    const uploads = new Uploads({
+      store,
+      records: metadata.uploads,
+      now,
+      onError: warn('the record of an upload that is over could not be removed')
+    })
+    const metrics = this.#metrics
+    const collector = new Collector({ store, metadata, holdings, leases, policies, pulls, now, logger, metrics })
+    return { metadata, policies, quotas, holdings, leases, pulls, uploads, collector }
+  }
+
+  #addRoutes(app: FastifyInstance, parts: Parts): void {
     const { adminPassword, anonymous, logger, mesh, names = [], seeder, store, transfer } = this.#init
+    const { collector, metadata } = parts
     const now = this.#now
     const tokens = new TokenIssuer(now)
     const access = new Access({ anonymous, adminPassword, tokens })
     const sender = new ContentSender({ store, transfer, logger })
+    const shared = { ...parts, store, sender, seeder, now }
     addDistributionRoutes(app, {
       access,
       names: new Set(names),
-      manifests: new ManifestHandlers({ store, metadata, sender, seeder, pulls, now }),
-      blobs: new BlobHandlers({ metadata, sender }),
-      uploads: new UploadHandlers({ store, metadata, uploads: this.#uploads, seeder }),
+      manifests: new ManifestHandlers(shared),
+      blobs: new BlobHandlers(shared),
+      uploads: new UploadHandlers(shared),
       tags: new TagHandlers(metadata),
       referrers: new ReferrerHandlers(metadata)
     })
     addTokenRoutes(app, { access, tokens, now })
     addMeshRoutes(app, { store, access, mesh })
+    addGcRoutes(app, { access, collector })
   }
 
-  async #close({ app, flush, metadata, pulls, sweep }: Running): Promise<void> {
+  async #close({ app, collector, flush, metadata, pulls, sweep, uploads }: Running): Promise<void> {
     clearInterval(sweep)
     clearInterval(flush)
     // A connection that was busy when the server closed stays open for the next request, which does not come.
@@ -191,15 +233,16 @@ class RegistryServer implements Registry {
     } finally {
       clearInterval(idle)
       clearTimeout(cut)
-      await this.#uploads.close()
+      await collector.stop()
+      await uploads.close()
       await pulls.flush()
       await metadata.close()
     }
   }
 
-  async #sweep(): Promise<void> {
+  async #sweep(uploads: Uploads): Promise<void> {
     try {
-      await this.#uploads.expire()
+      await uploads.expire()
     } catch (err) {
       this.#init.logger.warn({ err }, 'an upload that nobody goes on with could not be dropped')
     }

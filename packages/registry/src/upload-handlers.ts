@@ -1,7 +1,11 @@
-import type { ContentStore } from '@shoal/content'
+import { StoreFullError } from '@shoal/content'
 import { type Digest, digestAlgorithm, isRepositoryName, OciError, parseDigest } from '@shoal/oci'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { BlobStore } from './blob-store.ts'
+import type { Holdings } from './holdings.ts'
+import type { Leases } from './leases.ts'
 import type { Metadata } from './metadata.ts'
+import type { Quotas } from './quotas.ts'
 import { contentLength, queryValue, requestBody } from './request.ts'
 import type { Seeder } from './seeder.ts'
 import type { Upload, UploadTurn } from './upload.ts'
@@ -10,8 +14,11 @@ import type { Uploads } from './uploads.ts'
 
 /** What the upload routes need. */
 export interface UploadHandlersInit {
-  readonly store: Pick<ContentStore, 'stat'>
-  readonly metadata: Pick<Metadata, 'hasBlob' | 'linkBlob'>
+  readonly store: Pick<BlobStore, 'stat'>
+  readonly metadata: Pick<Metadata, 'hasBlob'>
+  readonly holdings: Pick<Holdings, 'addBlob'>
+  readonly leases: Pick<Leases, 'holding'>
+  readonly quotas: Pick<Quotas, 'exceeded' | 'room'>
   readonly uploads: Uploads
   readonly seeder: Seeder
 }
@@ -40,7 +47,7 @@ export class UploadHandlers {
     if (algorithm !== undefined && algorithm !== 'sha256' && algorithm !== 'sha512') {
       throw new OciError('DIGEST_INVALID', 'the digest algorithms known here are sha256 and sha512')
     }
-    await sendProgress(reply.code(202), await this.#init.uploads.begin(name, algorithm))
+    await sendProgress(reply.code(202), await this.#init.uploads.begin(name, { algorithm }))
   }
 
   /** GET: how much has come. */
@@ -55,7 +62,9 @@ export class UploadHandlers {
    */
   async append(request: FastifyRequest, reply: FastifyReply, name: string, id: string): Promise<void> {
     const upload = this.#init.uploads.find(name, id)
-    await upload.turn(async (turn) => await receive(request, reply, upload, turn, undefined))
+    await upload.turn(async (turn) => {
+      await unlessFull(reply, upload, async () => await this.#receive(request, reply, upload, turn))
+    })
     await sendProgress(reply.code(202), upload)
   }
 
@@ -72,8 +81,10 @@ export class UploadHandlers {
     await upload.turn(async (turn) => {
       // With nothing here yet, what comes now is all of the blob.
       const blobSize = turn.received === 0 ? contentLength(request) : undefined
-      await receive(request, reply, upload, turn, blobSize)
-      await this.#makeWhole(request, name, turn, digest)
+      await unlessFull(reply, upload, async () => {
+        await this.#receive(request, reply, upload, turn, blobSize)
+        await this.#makeWhole(request, name, turn, digest)
+      })
     })
     await sendCreated(reply, name, digest)
   }
@@ -85,18 +96,21 @@ export class UploadHandlers {
   }
 
   async #mount(name: string, digest: Digest, from: string | undefined): Promise<boolean> {
-    const { metadata, store } = this.#init
+    const { holdings, leases, metadata, store } = this.#init
     if (from === undefined || !isRepositoryName(from)) return false
-    if (!(await metadata.hasBlob(from, digest)) || (await store.stat(digest)) === undefined) return false
-    await metadata.linkBlob(name, digest)
-    return true
+    return await leases.holding([digest], async () => {
+      const blob = (await metadata.hasBlob(from, digest)) ? await store.stat(digest) : undefined
+      if (blob === undefined) return false
+      await holdings.addBlob(name, digest, blob.size)
+      return true
+    })
   }
 
   async #receiveWhole(request: FastifyRequest, reply: FastifyReply, name: string, digest: Digest): Promise<void> {
-    const upload = await this.#init.uploads.begin(name, digestAlgorithm(digest))
+    const upload = await this.#init.uploads.begin(name, { algorithm: digestAlgorithm(digest), durable: false })
     try {
       await upload.turn(async (turn) => {
-        await turn.append(requestBody(request), contentLength(request))
+        await this.#receive(request, reply, upload, turn, contentLength(request))
         await this.#makeWhole(request, name, turn, digest)
       })
     } finally {
@@ -108,13 +122,53 @@ export class UploadHandlers {
 
   /** The blob is durable before the repository has it, and both before anybody is told. */
   async #makeWhole(request: FastifyRequest, name: string, turn: UploadTurn, digest: Digest): Promise<void> {
-    const { metadata, seeder, store } = this.#init
+    const { holdings, leases, seeder, store } = this.#init
     // Nothing moves on the connection while the disk works, however long that takes for a large blob.
     request.socket.setTimeout(0)
     const isNew = (await store.stat(digest)) === undefined
-    await turn.finish(digest)
-    await metadata.linkBlob(name, digest)
+    await leases.holding([digest], async () => {
+      await turn.finish(digest, async (make) => await holdings.addBlob(name, digest, turn.received, make))
+    })
     if (isNew) seeder.announce(digest)
+  }
+
+  /**
+   * Take in a request's body, which has to begin where the upload stands, as far as the repository's quota has room. An
+   * upload that is larger is dropped.
+   */
+  async #receive(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    upload: Upload,
+    turn: UploadTurn,
+    blobSize?: number
+  ): Promise<void> {
+    const { quotas } = this.#init
+    const before = turn.received
+    const check = (passed: number): void => {
+      const bytes = before + passed
+      if (bytes > quotas.room(upload.repository)) throw quotas.exceeded(upload.repository, bytes)
+    }
+    const bounded = (body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> => {
+      check(contentLength(request) ?? 0)
+      return counted(body, check)
+    }
+    try {
+      await receive(request, reply, upload, turn, bounded, blobSize)
+    } catch (error) {
+      if (error instanceof OciError && error.code === 'DENIED') upload.drop()
+      throw error
+    }
+  }
+}
+
+/** On a full disk, the client reads in the answer how much is kept, and goes on there once there is space. */
+async function unlessFull(reply: FastifyReply, upload: Upload, work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    if (error instanceof StoreFullError) progressHeaders(reply, upload)
+    throw error
   }
 }
 
@@ -124,6 +178,7 @@ async function receive(
   reply: FastifyReply,
   upload: Upload,
   turn: UploadTurn,
+  bounded: (body: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>,
   blobSize: number | undefined
 ): Promise<void> {
   const length = contentLength(request)
@@ -135,8 +190,21 @@ async function receive(
     checkLength(range, length)
   }
   if (length === 0) return
-  const body = requestBody(request)
+  const body = bounded(requestBody(request))
   await turn.append(range === undefined ? body : exactly(body, range.end - range.start), blobSize)
+}
+
+/** Pass a body on while `check` says nothing against the number of bytes: others push at the same time. */
+async function* counted(
+  body: AsyncIterable<Uint8Array>,
+  check: (passed: number) => void
+): AsyncGenerator<Uint8Array, void, void> {
+  let passed = 0
+  for await (const piece of body) {
+    passed += piece.length
+    check(passed)
+    yield piece
+  }
 }
 
 function progressHeaders(reply: FastifyReply, upload: Upload): FastifyReply {

@@ -1,14 +1,21 @@
-import { type BlobInfo, type ContentStore, type Ingest, StoreClosedError, StoreFullError } from '@shoal/content'
+import { type BlobInfo, type Ingest, StoreClosedError, StoreFullError } from '@shoal/content'
 import { type Digest, type DigestAlgorithm, OciError } from '@shoal/oci'
+import type { BlobStore } from './blob-store.ts'
 
 /** What an upload needs of its surroundings. */
 export interface UploadInit {
   readonly id: string
   readonly repository: string
-  readonly store: Pick<ContentStore, 'ingest'>
+  readonly store: Pick<BlobStore, 'ingest'>
   /** The algorithm of the digest that will be given in the end, as far as known. */
   readonly algorithm: DigestAlgorithm | undefined
-  /** Milliseconds, of any clock. */
+  /** Whether it outlives the process. */
+  readonly durable: boolean
+  /** Bytes that came before, in another process. @default 0 */
+  readonly received?: number
+  /** When it was last used, before this process. @default now() */
+  readonly usedAt?: number
+  /** Milliseconds since 1970. */
   readonly now: () => number
   /** Called once, when the upload takes nothing more. */
   readonly onOver: (upload: Upload) => void
@@ -24,8 +31,13 @@ export interface UploadTurn {
    * @param blobSize the size of the whole blob in bytes, where the request tells it
    */
   append(body: AsyncIterable<Uint8Array>, blobSize?: number): Promise<void>
-  /** Make the blob durable under its digest. The upload is over afterwards, also when this fails. */
-  finish(digest: Digest): Promise<BlobInfo>
+  /**
+   * Make the blob durable under its digest and do what belongs to that. The upload is over afterwards, also when this
+   * fails; only on a full disk it stays, and this can be repeated.
+   *
+   * @param around calls `make`, which makes the blob, and what has to be done before and after it
+   */
+  finish(digest: Digest, around: (make: () => Promise<BlobInfo>) => Promise<void>): Promise<void>
 }
 
 /**
@@ -40,6 +52,8 @@ export class Upload {
   readonly repository: string
   readonly #init: UploadInit
   #ingest: Ingest | undefined
+  /** The blob that this became, while it is not linked. */
+  #made: BlobInfo | undefined
   /** Ends the request that has its turn. */
   #takeOver = new AbortController()
   #last: Promise<unknown> = Promise.resolve()
@@ -51,12 +65,12 @@ export class Upload {
     this.#init = init
     this.id = init.id
     this.repository = init.repository
-    this.#usedAt = init.now()
+    this.#usedAt = init.usedAt ?? init.now()
   }
 
   /** Bytes taken in so far. */
   get received(): number {
-    return this.#ingest?.received ?? 0
+    return this.#ingest?.received ?? this.#init.received ?? 0
   }
 
   /** Milliseconds since a request last used this; 0 while one does. */
@@ -90,11 +104,24 @@ export class Upload {
     }
   }
 
+  /** End this upload by the request that has its turn: what was taken in is dropped once that request is over. */
+  drop(): void {
+    this.#end()
+    void Promise.allSettled([this.#last.then(async () => await this.abort())])
+  }
+
   /** Drop what was taken in. May be called at any time and more than once. */
   async abort(): Promise<void> {
     this.#end()
     this.#takeOver.abort(new OciError('BLOB_UPLOAD_UNKNOWN', 'this upload was cancelled'))
     await this.#ingest?.abort()
+  }
+
+  /** End the request that has its turn, and keep what came for the next process. */
+  async suspend(): Promise<void> {
+    if (!this.#init.durable) return await this.abort()
+    this.#takeOver.abort(new StoreClosedError('the upload'))
+    await this.#ingest?.suspend()
   }
 
   #turnOf(signal: AbortSignal): UploadTurn {
@@ -106,28 +133,38 @@ export class Upload {
       append: async (body, blobSize) => {
         signal.throwIfAborted()
         const ingest = await this.#opened(blobSize)
-        try {
-          await ingest.append(body, { signal })
-        } catch (error) {
-          // What came could not be kept, so that there is nothing to go on with.
-          if (error instanceof StoreFullError || error instanceof StoreClosedError) this.#end()
-          throw error
-        }
+        await ingest.append(body, { signal })
       },
-      finish: async (digest) => {
+      finish: async (digest, around) => {
         signal.throwIfAborted()
         const ingest = await this.#opened(0)
-        this.#end()
-        return await ingest.finish(digest)
+        let isOver = true
+        try {
+          await around(async () => {
+            this.#made = this.#made?.digest === digest ? this.#made : await ingest.finish(digest)
+            return this.#made
+          })
+        } catch (error) {
+          isOver = !(error instanceof StoreFullError || error instanceof StoreClosedError)
+          throw error
+        } finally {
+          if (isOver) {
+            this.#end()
+            // Nothing is left of it, whatever it failed for.
+            await ingest.abort()
+          }
+        }
       }
     }
   }
 
   async #opened(size: number | undefined): Promise<Ingest> {
     if (this.#ingest !== undefined) return this.#ingest
-    const { algorithm, store } = this.#init
+    const { algorithm, durable, id, received = 0, store } = this.#init
     const ingest = await store.ingest({
-      ...(size === undefined ? {} : { size }),
+      ...(durable ? { id } : {}),
+      // Of what came before, the size of the whole is not known.
+      ...(received > 0 || size === undefined ? {} : { size }),
       ...(algorithm === undefined ? {} : { algorithm })
     })
     this.#ingest = ingest

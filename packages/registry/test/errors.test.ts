@@ -35,6 +35,7 @@ it('keeps the detail of an error for clients', () => {
 
 it('logs the cause of a failure, and tells the client only where to look', async (t) => {
   const failing = {
+    pendingIngests: async () => [],
     stat: async () => {
       throw new Error('disk on fire in /var/lib/secret')
     },

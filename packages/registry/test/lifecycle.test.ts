@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { it } from 'node:test'
+import { digestOf } from '@shoal/oci'
 import { prepareRegistry, pushImage, startRegistry } from './harness.ts'
 
 it('starts and stops in any order and more than once', async (t) => {
@@ -41,13 +42,41 @@ it('says when it cannot listen, and can be started later', async (t) => {
   assert.equal(registry.ready(), true)
 })
 
-it('drops unfinished uploads when it stops', async (t) => {
+it('goes on after a restart with the uploads that were begun', async (t) => {
   const harness = await startRegistry(t)
+  const bytes = Buffer.from('bytes in two parts')
   const begun = await harness.request('/v2/app/blobs/uploads/', { method: 'POST' })
-  await harness.request(begun.headers.get('location') ?? '', { method: 'PATCH', body: 'bytes' })
-  assert.equal((await harness.registry.status()).uploads, 1)
+  const location = begun.headers.get('location') ?? ''
+  await harness.request(location, { method: 'PATCH', body: bytes.subarray(0, 8) })
+  const empty = await harness.request('/v2/app/blobs/uploads/?digest-algorithm=sha512', { method: 'POST' })
   await harness.registry.stop()
   assert.equal((await harness.registry.status()).uploads, 0)
+  await harness.registry.start()
+  assert.equal((await harness.registry.status()).uploads, 2)
+  const status = await harness.request(location)
+  assert.equal(status.status, 204)
+  assert.equal(status.headers.get('range'), '0-7')
+  const put = await harness.request(`${location}?digest=${digestOf(bytes)}`, {
+    method: 'PUT',
+    body: bytes.subarray(8),
+    headers: { 'content-range': `8-${bytes.length - 1}` }
+  })
+  assert.equal(put.status, 201)
+  const long = digestOf(bytes, 'sha512')
+  const whole = `${empty.headers.get('location')}?digest=${long}`
+  assert.equal((await harness.request(whole, { method: 'PUT', body: bytes })).status, 201)
+  await harness.registry.stop()
+  await harness.registry.start()
+  assert.equal((await harness.registry.status()).uploads, 0)
+})
+
+it('drops bytes of uploads that nobody knows', async (t) => {
+  const harness = await prepareRegistry(t)
+  const ingest = await harness.store.ingest({ id: 'nobody-knows' })
+  await ingest.suspend()
+  assert.equal((await harness.store.pendingIngests()).length, 1)
+  await harness.registry.start()
+  assert.equal((await harness.store.pendingIngests()).length, 0)
 })
 
 it('counts requests and uploads', async (t) => {
@@ -59,5 +88,5 @@ it('counts requests and uploads', async (t) => {
   const text = await harness.metrics.metrics()
   assert.match(text, /shoal_registry_requests_total\{method="GET",status="4xx"\} 1/)
   assert.match(text, /shoal_registry_requests_total\{method="POST",status="2xx"\} 1/)
-  assert.match(text, /shoal_registry_uploads 0/)
+  assert.match(text, /shoal_registry_uploads 1/)
 })

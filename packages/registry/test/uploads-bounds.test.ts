@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import type { Ingest } from '@shoal/content'
+import type { Ingest, PendingIngest } from '@shoal/content'
 import { digestOf } from '@shoal/oci'
-import { UPLOAD_IDLE_MS, UPLOAD_YIELD_MS, UPLOADS_MAX, Uploads } from '../src/uploads.ts'
+import { MemoryMetadata } from '../src/memory-metadata.ts'
+import { UPLOAD_IDLE_MS, UPLOAD_YIELD_MS, UPLOADS_MAX, Uploads, type UploadsInit } from '../src/uploads.ts'
 
 /** A store whose ingests count and do nothing else. */
-function fakeStore(): { ingest: () => Promise<Ingest>; open: number } {
+function fakeStore(): { ingest: () => Promise<Ingest>; pendingIngests: () => Promise<PendingIngest[]>; open: number } {
   const store = {
     open: 0,
+    pendingIngests: async (): Promise<PendingIngest[]> => [],
     async ingest(): Promise<Ingest> {
       store.open++
       let received = 0
@@ -35,6 +37,9 @@ function fakeStore(): { ingest: () => Promise<Ingest>; open: number } {
         },
         async abort() {
           end()
+        },
+        async suspend() {
+          end()
         }
       }
     }
@@ -42,17 +47,22 @@ function fakeStore(): { ingest: () => Promise<Ingest>; open: number } {
   return store
 }
 
+function made(init: Partial<UploadsInit>): Uploads {
+  const records = new MemoryMetadata().uploads
+  return new Uploads({ store: fakeStore(), records, onError: assert.ifError, now: () => 0, ...init })
+}
+
 async function* once(text: string): AsyncGenerator<Uint8Array, void, void> {
   yield Buffer.from(text)
 }
 
 it('has the limits that it documents', () => {
-  assert.deepEqual([UPLOADS_MAX, UPLOAD_IDLE_MS], [256, 1_800_000])
+  assert.deepEqual([UPLOADS_MAX, UPLOAD_IDLE_MS], [1024, 86_400_000])
 })
 
 it('opens nothing for an upload that has no bytes', async () => {
   const store = fakeStore()
-  const uploads = new Uploads({ store, now: () => 0 })
+  const uploads = made({ store, now: () => 0 })
   const upload = await uploads.begin('app')
   assert.equal(store.open, 0)
   await upload.turn(async (turn) => await turn.append(once('x')))
@@ -62,18 +72,18 @@ it('opens nothing for an upload that has no bytes', async () => {
 })
 
 it('refuses one upload too many, and has room when one is finished', async () => {
-  const uploads = new Uploads({ store: fakeStore(), now: () => 0, max: 2 })
+  const uploads = made({ now: () => 0, max: 2 })
   const first = await uploads.begin('app')
   await uploads.begin('app')
   await assert.rejects(uploads.begin('app'), { code: 'TOOMANYREQUESTS', status: 429 })
-  await first.turn(async (turn) => await turn.finish(digestOf(Buffer.alloc(0))))
+  await first.turn(async (turn) => await turn.finish(digestOf(Buffer.alloc(0)), async (make) => void (await make())))
   await uploads.begin('app')
   assert.equal(uploads.count, 2)
 })
 
 it('makes room by dropping the upload that was idle for longest', async () => {
   let now = 0
-  const uploads = new Uploads({ store: fakeStore(), now: () => now, max: 2 })
+  const uploads = made({ now: () => now, max: 2 })
   const oldest = await uploads.begin('app')
   now = 1
   const newer = await uploads.begin('app')
@@ -86,7 +96,7 @@ it('makes room by dropping the upload that was idle for longest', async () => {
 it('drops what was idle for too long, and nothing that is in use', async () => {
   let now = 0
   const store = fakeStore()
-  const uploads = new Uploads({ store, now: () => now, idleMs: 100 })
+  const uploads = made({ store, now: () => now, idleMs: 100 })
   const idle = await uploads.begin('app')
   await idle.turn(async (turn) => await turn.append(once('x')))
   const used = await uploads.begin('app')
@@ -108,7 +118,7 @@ it('drops what was idle for too long, and nothing that is in use', async () => {
 })
 
 it('gives turns one after the other, and none once it is over', async () => {
-  const uploads = new Uploads({ store: fakeStore(), now: () => 0 })
+  const uploads = made({ now: () => 0 })
   const upload = await uploads.begin('app')
   const order: string[] = []
   const { promise, resolve } = Promise.withResolvers<void>()
@@ -119,7 +129,7 @@ it('gives turns one after the other, and none once it is over', async () => {
   })
   const second = upload.turn(async (turn) => {
     order.push('second')
-    await turn.finish(digestOf(Buffer.alloc(0)))
+    await turn.finish(digestOf(Buffer.alloc(0)), async (make) => void (await make()))
   })
   const third = upload.turn(async () => order.push('third'))
   const refused = assert.rejects(third, { code: 'BLOB_UPLOAD_UNKNOWN' })
