@@ -15,7 +15,8 @@
  * @packageDocumentation
  */
 export { type AgentSwarm, type AgentSwarmInit, createAgentSwarm } from './agent-swarm.ts'
-export { type DownloadProgress, DownloadStalledError } from './blob/download.ts'
+export { DownloadStalledError, UnprovenSizeError } from './blob/download-errors.ts'
+export type { DownloadProgress } from './blob/download-init.ts'
 export type { LinkedPeer } from './blob/exchange.ts'
 export type { Fallback, OfferedChunkMap } from './blob/fallback.ts'
 export { BlobNotFoundError } from './blob/map-search.ts'

@@ -41,11 +41,20 @@ export class RateLimiter {
     return this.#rate === undefined || this.#tokens > 0 ? 0 : (-this.#tokens * 1000) / this.#rate
   }
 
-  /** Takes `bytes` at once, into debt if need be; {@link delayMs} says when the debt is paid. */
+  /** Bytes that may pass at once; infinite without a limit. */
+  get available(): number {
+    this.#fill()
+    return this.#rate === undefined ? Number.POSITIVE_INFINITY : Math.max(0, this.#tokens)
+  }
+
+  /**
+   * Takes `bytes` at once, into debt if need be; {@link delayMs} says when the debt is paid. A negative number gives bytes
+   * back that were not used after all.
+   */
   spend(bytes: number): void {
     if (this.#rate === undefined) return
     this.#fill()
-    this.#tokens -= bytes
+    this.#tokens = Math.min(this.#burst, this.#tokens - bytes)
   }
 
   /** Waits until `bytes` may pass. */

@@ -61,6 +61,21 @@ function connect(a: ExchangeNode, b: ExchangeNode): { pull(): void } {
   }
 }
 
+/** Lets time pass until something has happened. */
+async function until(clock: HandClock, something: Promise<unknown>): Promise<void> {
+  let over = false
+  const end = () => {
+    over = true
+  }
+  something.then(end, end)
+  for (let i = 0; !over && i < 400; i++) {
+    await clock.pass(50)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  assert.ok(over, 'it did not happen')
+  await something
+}
+
 describe('a peer whose cable was pulled', () => {
   it('is noticed though nothing is asked of it, and one that is there is kept', async () => {
     const clock = new HandClock()
@@ -91,13 +106,18 @@ describe('a peer whose cable was pulled', () => {
       await createNode('agent', { clock })
     ]
     const digest = await add(registry, bytes)
-    await add(holder, bytes)
+    connect(holder, registry)
+    await until(
+      clock,
+      holder.exchange.fetch(digest).then((source) => source.close())
+    )
+    await until(clock, holder.exchange.completion(digest))
     const cable = connect(a, holder)
+    connect(a, registry)
     await clock.pass(100)
     const fetching = a.exchange.fetch(digest)
-    await clock.pass(100)
+    await until(clock, fetching)
     cable.pull()
-    connect(a, registry)
     let done = false
     const finished = fetching.then((source) => source.close()).then(() => a.exchange.completion(digest))
     finished.then(

@@ -45,10 +45,27 @@ describe('a seed', () => {
     assert.equal(chooser.choose(ask('b', empty, { again: true }), nobody), 0)
   })
 
-  it('passes over what the leech holds, has asked for elsewhere, or others hold', () => {
+  it('passes over what the leech holds or has asked for elsewhere, and leaves what others hold for later', () => {
     const chooser = new SeedChooser(4)
     const held = (index: number) => (index === 2 ? 1 : 0)
     assert.equal(chooser.choose(ask('a', bits(4, [0]), { except: [1] }), held), 3)
+    assert.equal(chooser.choose(ask('b', bits(4, [0]), { except: [1] }), held), 2)
+  })
+
+  it('sends every chunk though a peer says that it holds them all', () => {
+    const chooser = new SeedChooser(2)
+    const everything = () => 1
+    const empty = new Bitfield(2)
+    assert.equal(chooser.choose(ask('a', empty), everything), 0)
+    assert.equal(chooser.choose(ask('a', empty), everything), 1)
+  })
+
+  it('sends a starving leech what it was not sent before, first', () => {
+    const chooser = new SeedChooser(2)
+    const empty = new Bitfield(2)
+    assert.equal(chooser.choose(ask('a', empty), nobody), 0)
+    assert.equal(chooser.choose(ask('b', empty), nobody), 1)
+    assert.equal(chooser.choose(ask('a', empty, { again: true }), nobody), 1)
   })
 
   it('sends a chunk no more often than it may, but again to one that it was sent to', () => {
@@ -147,6 +164,7 @@ describe('a plan', () => {
     outstanding: 0,
     anyOutstanding: 0,
     exhaustedUntil: 0,
+    pausedUntil: 0,
     ...more
   })
   const state = (peers: PlannedPeer[], more: Partial<PlanState<PlannedPeer>> = {}): PlanState<PlannedPeer> => ({
@@ -157,7 +175,7 @@ describe('a plan', () => {
     urgent: [],
     availability: (index) => peers.filter((p) => p.role === 'agent' && p.have?.has(index) === true).length,
     room: 100,
-    idleSince: undefined,
+    progressAt: 10_000,
     now: 10_000,
     random: () => 0.5,
     ...more
@@ -166,8 +184,10 @@ describe('a plan', () => {
   it('asks the registry for any, and as a starving leech when there is nobody else', () => {
     const registry = peer('registry', Bitfield.full(8))
     const [first, ...rest] = planAsks(state([registry]))
-    assert.ok(first !== undefined && 'any' in first && first.again)
+    assert.ok(first !== undefined && 'any' in first && !first.again)
     assert.equal(rest.length, 0)
+    const [second] = planAsks(state([{ ...registry, exhaustedUntil: 20_000 }]))
+    assert.ok(second !== undefined && 'any' in second && second.again)
   })
 
   it('leaves the registry alone when agents hold everything', () => {
@@ -185,10 +205,23 @@ describe('a plan', () => {
     assert.equal(any.again, false)
   })
 
+  it('asks the registry too for what only a slow agent holds', () => {
+    const slow = new PeerPace()
+    slow.arrived(1024, 3_000, 3_000)
+    const holder = peer('agent', Bitfield.full(8), { pace: slow, outstanding: 1 })
+    const asks = planAsks(state([peer('registry', Bitfield.full(8)), holder]))
+    const any = asks.find((one) => 'any' in one)
+    assert.ok(any !== undefined && 'any' in any && !any.again && any.any > 0)
+  })
+
+  it('lets a peer be that was busy', () => {
+    assert.deepEqual(planAsks(state([peer('agent', Bitfield.full(8), { pausedUntil: 10_001 })])), [])
+  })
+
   it('asks an exhausted registry again only when starving', () => {
     const peers = [peer('registry', Bitfield.full(8), { exhaustedUntil: 20_000 }), peer('agent', bits(8, []))]
-    assert.deepEqual(planAsks(state(peers, { idleSince: 10_000 - STARVING_MS + 1 })), [])
-    const [again] = planAsks(state(peers, { idleSince: 10_000 - STARVING_MS }))
+    assert.deepEqual(planAsks(state(peers, { progressAt: 10_000 - STARVING_MS + 1 })), [])
+    const [again] = planAsks(state(peers, { progressAt: 10_000 - STARVING_MS }))
     assert.ok(again !== undefined && 'any' in again && again.again)
   })
 
@@ -222,6 +255,10 @@ describe('a plan', () => {
     assert.equal(flights.copies(3), MAX_COPIES)
     const fourth = peer('agent', Bitfield.full(8))
     assert.deepEqual(planAsks(state([slow, other, registry, fourth], { have, flights, now: 60_000 })), [])
+    const drippers = new Flights<PlannedPeer>()
+    for (const dripper of [slow, other, fourth]) drippers.add(3, dripper, 0)
+    const rescued = planAsks(state([slow, other, registry, fourth], { have, flights: drippers, now: 60_000 }))
+    assert.deepEqual(rescued, [{ peer: registry, index: 3 }], 'three that send nothing do not keep the registry out')
   })
 
   it('asks for what a reader waits for first, of the agent with the least to send, and of the registry only when told', () => {

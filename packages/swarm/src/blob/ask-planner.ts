@@ -4,8 +4,10 @@ import type { UrgentChunk } from './deadlines.ts'
 import { type Flights, MAX_COPIES } from './flights.ts'
 import type { PeerPace } from './peer-pace.ts'
 
-/** A leech that has had nothing to ask for during this time is starving, and may ask the registry again. */
+/** A leech to which nothing has come for this long is starving, and may ask the registry again. */
 export const STARVING_MS = 1_000
+/** An agent that needs longer than this for what it was asked for already does not count as one that can be asked. */
+export const MAX_BACKLOG_SECONDS = 2
 /** What a starving leech asks the registry for at a time: others are likely to have it soon. */
 const STARVING_CHUNKS = 1
 /** A late chunk is not asked of the registry before this. */
@@ -21,7 +23,10 @@ export interface PlannedPeer {
   readonly pace: PeerPace
   readonly outstanding: number
   readonly anyOutstanding: number
+  /** A registry that has sent everything once is not asked for any before this time. */
   readonly exhaustedUntil: number
+  /** Not asked for anything before this time: it said that it was busy, or that we may not. */
+  readonly pausedUntil: number
 }
 
 /** What is to be asked of a peer. */
@@ -41,8 +46,8 @@ export interface PlanState<Peer extends PlannedPeer> {
   readonly availability: (index: number) => number
   /** Chunks that may still be asked for now: the memory for them is bounded. */
   readonly room: number
-  /** Since when nothing has come and nothing was asked for; undefined while something is. */
-  readonly idleSince: number | undefined
+  /** When something useful came last, or the download began. */
+  readonly progressAt: number
   readonly now: number
   readonly random: () => number
 }
@@ -56,7 +61,9 @@ export function planAsks<Peer extends PlannedPeer>(state: PlanState<Peer>): Ask<
   const asks: Ask<Peer>[] = []
   const planned = new Set<number>()
   let room = state.room
-  const usable = state.peers.filter((peer) => !peer.distrusted && peer.have !== undefined)
+  const usable = state.peers.filter((peer) => {
+    return !peer.distrusted && peer.have !== undefined && state.now >= peer.pausedUntil
+  })
   const agents = shuffle(
     usable.filter((peer) => peer.role === 'agent'),
     state.random
@@ -100,22 +107,27 @@ export function planAsks<Peer extends PlannedPeer>(state: PlanState<Peer>): Ask<
     }
   }
 
-  const unheld = countUnheld(state, taken)
-  const starving =
-    agents.length === 0 ||
-    (asks.length === 0 && state.idleSince !== undefined && state.now - state.idleSince >= STARVING_MS)
+  // What only slow agents hold is as good as not held: the registry sends it if it has not sent it before.
+  const quick = agents.filter((peer) => {
+    return peer.pace.secondsFor(peer.outstanding * state.chunkSize) <= MAX_BACKLOG_SECONDS
+  })
+  const unheld = countMissing(state, (index) => taken(index) || quick.some((peer) => peer.have?.has(index) === true))
+  const starving = agents.length === 0 || (asks.length === 0 && state.now - state.progressAt >= STARVING_MS)
   for (const peer of usable) {
     if (peer.role !== 'registry') continue
+    // Only once it has said that all was sent once is it asked for what may have been sent before.
+    const again = state.now < peer.exhaustedUntil
+    if (again && !starving) continue
     const wanted = Math.max(0, (starving ? countMissing(state, taken) : unheld) - peer.anyOutstanding)
     const any = Math.min(
-      starving && agents.length > 0 ? STARVING_CHUNKS : wanted,
+      again && agents.length > 0 ? STARVING_CHUNKS : wanted,
       wanted,
       peer.pace.choiceLength(state.chunkSize) - peer.anyOutstanding,
       slots.get(peer) ?? 0,
       room
     )
-    if (any <= 0 || (!starving && state.now < peer.exhaustedUntil)) continue
-    asks.push({ peer, any, again: starving, except: [...state.flights.indexes, ...planned] })
+    if (any <= 0) continue
+    asks.push({ peer, any, again, except: [...state.flights.indexes, ...planned] })
     room -= any
   }
   if (room > 0 && planned.size === 0) asks.push(...planLate(state, usable, slots, room))
@@ -137,12 +149,14 @@ function planLate<Peer extends PlannedPeer>(
   const endgame = state.have.length - state.have.count <= state.flights.size
   const used = new Map<Peer, number>()
   for (const { index, peers: askedOf, since } of state.flights.entries()) {
-    if (asks.length === room || askedOf.length >= MAX_COPIES) continue
+    if (asks.length === room || state.have.has(index)) continue
     const age = state.now - since
     const lateness = Math.max(...askedOf.map((peer) => peer.pace.latenessMs(endgame) ?? DEFAULT_LATENESS_MS))
     if (age < lateness) continue
     const other = peers.find((peer) => {
       if (askedOf.includes(peer) || peer.have?.has(index) !== true) return false
+      // Peers that send nothing must not keep the registry out by their number.
+      if (askedOf.length >= MAX_COPIES && (peer.role === 'agent' || askedOf.length > MAX_COPIES)) return false
       if ((slots.get(peer) ?? 0) <= (used.get(peer) ?? 0)) return false
       return peer.role === 'agent' || age >= Math.max(2 * lateness, REGISTRY_LATENESS_MS)
     })
@@ -153,15 +167,9 @@ function planLate<Peer extends PlannedPeer>(
   return asks
 }
 
-function countUnheld<Peer extends PlannedPeer>(state: PlanState<Peer>, taken: (index: number) => boolean): number {
+function countMissing<Peer extends PlannedPeer>(state: PlanState<Peer>, except: (index: number) => boolean): number {
   let count = 0
-  for (const index of state.have.missing()) if (!taken(index) && state.availability(index) === 0) count++
-  return count
-}
-
-function countMissing<Peer extends PlannedPeer>(state: PlanState<Peer>, taken: (index: number) => boolean): number {
-  let count = 0
-  for (const index of state.have.missing()) if (!taken(index)) count++
+  for (const index of state.have.missing()) if (!except(index)) count++
   return count
 }
 

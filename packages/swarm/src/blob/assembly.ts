@@ -60,6 +60,13 @@ export class Assembly {
     }
   }
 
+  /** A chunk begins again: forgets the pieces that had come of it. @returns their bytes; 0 when there were none */
+  restart(index: number): number {
+    const received = this.#chunks.get(index)?.received ?? 0
+    if (received > 0) this.drop(index)
+    return received
+  }
+
   /** Forgets the pieces of a chunk. @returns whether there were any */
   drop(index: number): boolean {
     const assembling = this.#chunks.get(index)

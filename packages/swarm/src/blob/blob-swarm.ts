@@ -15,7 +15,7 @@ import { Participant } from './participant.ts'
 import { SeedChooser } from './seed-chooser.ts'
 
 /** Peers that one blob's swarm remembers; a further one is told that we have nothing. */
-export const MAX_PARTICIPANTS = 256
+export const MAX_PARTICIPANTS = 4_096
 const PEERS_TOLD = 16
 /** Chunks that come within this time are told of in one message. */
 export const HAVE_BATCH_MS = 5
@@ -47,6 +47,8 @@ export interface BlobSwarmInit {
   /** Our number for the blob on a link. */
   readonly channel: (link: Link) => number
   readonly upload: (link: Link, job: UploadJob) => boolean
+  /** A peer has left: what it asked for is not sent to it any more. */
+  readonly dropUploads: (link: Link) => void
   readonly cancelUpload: (link: Link, channel: number, indexes: readonly number[]) => void
   readonly addressesOf: (peerId: string) => readonly string[]
   /** Peers that a participant knows of. */
@@ -197,9 +199,9 @@ export class BlobSwarm {
     const map = this.#holding?.map
     const { shape } = participant
     if (map !== undefined && shape !== undefined && (shape.size !== map.size || shape.chunkSize !== map.chunkSize)) {
-      // Its idea of the blob differs from the proven one: it has nothing that we can use.
+      // Its idea of the blob differs: it has nothing that we can use. Where no signature says who is right, it may be it.
       participant.have = undefined
-      participant.distrusted = true
+      participant.distrusted = this.#holding !== undefined && this.#holding.segments.length > 0
     }
     if (counted && participant.have !== undefined) this.#availability.shift(participant.have, 1)
   }
@@ -210,6 +212,7 @@ export class BlobSwarm {
     if (participant === undefined) return
     switch (frame.type) {
       case 'leave':
+        this.#init.dropUploads(link)
         this.onLinkClosed(link)
         break
       case 'have':
@@ -234,7 +237,7 @@ export class BlobSwarm {
         this.listener?.onReject(participant, frame)
         break
       case 'peers':
-        this.#init.learned(frame.peers)
+        this.#onPeers(participant, frame)
         break
     }
   }
@@ -292,6 +295,13 @@ export class BlobSwarm {
       if (this.#holding !== undefined && participant.role === 'agent') this.#availability.gain(index)
     }
     if (news.length > 0) this.listener?.onHave(participant, news)
+  }
+
+  /** Hearsay is only listened to while it may help, and once from each peer. */
+  #onPeers(participant: Participant, frame: FrameOf<'peers'>): void {
+    if (this.listener === undefined || participant.toldPeers) return
+    participant.toldPeers = true
+    this.#init.learned(frame.peers.slice(0, PEERS_TOLD))
   }
 
   #onAskMap({ link }: Participant): void {

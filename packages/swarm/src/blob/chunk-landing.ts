@@ -10,8 +10,8 @@ export interface ChunkLandingInit {
   readonly requests: ChunkRequests
   /** So many bytes have come and are to be written; negative: are written, or thrown away. */
   readonly storing: (bytes: number) => void
-  /** A piece has come. */
-  readonly arrived: () => void
+  /** A piece of so many bytes has come. */
+  readonly arrived: (bytes: number) => void
   /** A chunk was right and is on disk. */
   readonly stored: (participant: Participant, index: number, bytes: number) => void
   /** A chunk was here already. */
@@ -44,7 +44,10 @@ export class ChunkLanding {
     if (place === undefined) return undefined
     return {
       target: place.target,
-      filled: () => this.#onFilled(participant, index, place.filled()),
+      filled: () => {
+        this.#init.arrived(length)
+        this.#onFilled(participant, index, place.filled())
+      },
       abandoned: () => place.abandoned()
     }
   }
@@ -55,8 +58,7 @@ export class ChunkLanding {
   }
 
   #onFilled(participant: Participant, index: number, chunk: ChunkBuffer | undefined): void {
-    const { arrived, requests, storing } = this.#init
-    arrived()
+    const { requests, storing } = this.#init
     requests.arrived(participant, index, chunk)
     if (chunk === undefined) return
     const { length } = chunk.bytes

@@ -11,6 +11,11 @@ import type { Participant } from './participant.ts'
 /** A peer that says it has sent everything once is not asked for any before this. */
 export const EXHAUSTED_PAUSE_MS = 500
 
+/** A peer that has too much to send already is let be for this long. */
+export const BUSY_PAUSE_MS = 200
+/** A peer that says that we may not have a chunk is let be for this long. */
+export const DENIED_PAUSE_MS = 30_000
+
 /** What requests are made with. */
 export interface ChunkRequestsInit {
   readonly blob: PartialBlob
@@ -19,9 +24,11 @@ export interface ChunkRequestsInit {
   readonly clock: Clock
   /** Our number for the blob on a link. */
   readonly channel: (link: Link) => number
+  /** Bytes came that nobody asked for. @throws WireError when no earlier download can have asked for them either */
+  readonly stray: (link: Link, bytes: number) => void
   /** Tells a peer again all that is held here. */
   readonly refresh: (participant: Participant) => void
-  /** Bytes of chunks that were asked for are counted against the download rate. */
+  /** Bytes that were asked for are counted against the download rate, and given back when they are taken back. */
   readonly spend: (bytes: number) => void
 }
 
@@ -76,6 +83,9 @@ export class ChunkRequests {
     if (index >= chunkCount(blob.map)) throw new WireError(`chunk ${index}, the blob has ${chunkCount(blob.map)}`)
     const assembly = this.#assemblies.get(participant) ?? new Assembly()
     this.#assemblies.set(participant, assembly)
+    // A chunk that was taken back and asked for anew begins again, behind what was on its way of it before.
+    const left = offset === 0 ? assembly.restart(index) : 0
+    if (left > 0) this.#tolerate(participant, left)
     if (offset === 0 && !assembly.has(index)) {
       if (!this.#expect(participant, index)) return this.#tolerate(participant, length)
       if (blob.have.has(index)) {
@@ -113,13 +123,18 @@ export class ChunkRequests {
       this.flights.remove(index, participant)
       this.#assemblies.get(participant)?.drop(index)
     }
-    this.#bearWith(participant, indexes.length * blob.map.chunkSize)
+    const bytes = indexes.length * blob.map.chunkSize
+    this.#bearWith(participant, bytes)
+    this.#init.spend(-bytes)
   }
 
-  /** A chunk is here: whoever else was asked for it need not send it. */
-  landed(index: number, from: Participant): void {
-    this.flights.remove(index, from)
-    for (const other of this.flights.land(index)) this.takeBack(other, [index])
+  /** A chunk is here: whoever else was asked for it need not send it, and was too slow. */
+  landed(index: number, from?: Participant): void {
+    if (from !== undefined) this.flights.remove(index, from)
+    for (const other of this.flights.land(index)) {
+      other.pace.outrun()
+      this.takeBack(other, [index])
+    }
   }
 
   /** Takes back everything asked of a peer that does not answer, and lets it be for a while. */
@@ -134,6 +149,7 @@ export class ChunkRequests {
     if (participant.anyOutstanding > 0) {
       participant.link.send({ type: 'cancel', channel: channel(participant.link), indexes: [] })
       this.#bearWith(participant, participant.anyOutstanding * blob.map.chunkSize)
+      this.#init.spend(-participant.anyOutstanding * blob.map.chunkSize)
       participant.anyOutstanding = 0
     }
     this.takeBack(participant, [...participant.asked.keys()])
@@ -142,7 +158,11 @@ export class ChunkRequests {
   /** A peer will not send what it was asked for. */
   rejected(participant: Participant, frame: Extract<ControlFrame, { type: 'reject' }>): void {
     participant.anyOutstanding = Math.max(0, participant.anyOutstanding - frame.any)
-    if (frame.any > 0) participant.exhaustedUntil = this.#init.clock.now() + EXHAUSTED_PAUSE_MS
+    const now = this.#init.clock.now()
+    if (frame.any > 0) participant.exhaustedUntil = now + EXHAUSTED_PAUSE_MS
+    if (frame.reason === 'busy') participant.pausedUntil = now + BUSY_PAUSE_MS
+    if (frame.reason === 'denied') participant.pausedUntil = now + DENIED_PAUSE_MS
+    if (frame.reason === 'exhausted' && frame.indexes.length > 0) participant.pausedUntil = now + EXHAUSTED_PAUSE_MS
     for (const index of frame.indexes) {
       participant.asked.delete(index)
       this.flights.remove(index, participant)
@@ -192,7 +212,8 @@ export class ChunkRequests {
 
   #tolerate(participant: Participant, length: number): undefined {
     const left = (this.#tolerated.get(participant) ?? 0) - length
-    if (left < 0) throw new WireError('the peer sends what it was not asked for')
-    this.#tolerated.set(participant, left)
+    // An earlier download of the same blob may have asked for it.
+    if (left < 0) this.#init.stray(participant.link, length)
+    else this.#tolerated.set(participant, left)
   }
 }

@@ -1,79 +1,28 @@
-import type { KeyObject } from 'node:crypto'
-import type { ChunkMismatchError, ContentStore, PartialBlob, SignedChunkMap } from '@shoal/content'
+import type { ChunkMismatchError, PartialBlob, SignedChunkMap } from '@shoal/content'
 import type { Digest } from '@shoal/oci'
-import type { Clock } from '../clock.ts'
 import type { ChunkHeader, ControlFrame } from '../exchange/frame.ts'
 import type { PieceSink } from '../exchange/frame-parser.ts'
-import type { Link } from '../exchange/link.ts'
-import type { Logger } from '../logger.ts'
-import type { SwarmMetrics } from '../swarm-metrics.ts'
-import type { TransferMetrics } from '../transfer-metrics.ts'
 import { WireError } from '../wire.ts'
 import { planAsks } from './ask-planner.ts'
-import type { BlobSwarm, SwarmListener } from './blob-swarm.ts'
+import type { SwarmListener } from './blob-swarm.ts'
 import { ChunkLanding } from './chunk-landing.ts'
 import { ChunkRequests } from './chunk-requests.ts'
 import { Deadlines } from './deadlines.ts'
-import type { Fallback } from './fallback.ts'
-import { FALLBACK_DELAY_MS, FallbackReader, LINKED_FALLBACK_DELAY_MS } from './fallback-reader.ts'
+import { DownloadStalledError, STALLED_MS, UNPROVEN_STALLED_MS, UnprovenSizeError } from './download-errors.ts'
+import type { DownloadInit, DownloadProgress } from './download-init.ts'
+import {
+  FALLBACK_DELAY_MS,
+  FallbackReader,
+  LINKED_FALLBACK_DELAY_MS,
+  LONE_FALLBACK_DELAY_MS
+} from './fallback-reader.ts'
 import { hold } from './holding.ts'
 import { MapSearch } from './map-search.ts'
 import type { Participant } from './participant.ts'
 
 const TICK_MS = 100
-/** A download to which nothing has come for this long fails. What it has is kept on disk. */
-export const STALLED_MS = 30_000
-
-/** Nothing came for too long. */
-export class DownloadStalledError extends Error {
-  readonly code = 'DOWNLOAD_STALLED'
-
-  constructor(digest: Digest) {
-    super(`no chunk of ${digest} came for ${STALLED_MS / 1000} s; what has come is kept and used by the next try`)
-    this.name = 'DownloadStalledError'
-  }
-}
-
-/** How far a download is. */
-export interface DownloadProgress {
-  readonly digest: Digest
-  /** Bytes; undefined before the chunk map is known. */
-  readonly size: number | undefined
-  readonly verifiedBytes: number
-  readonly peers: number
-  readonly fromPeersBytes: number
-  readonly fromRegistryBytes: number
-}
-
-/** What a download needs. */
-export interface DownloadInit {
-  readonly swarm: BlobSwarm
-  readonly store: ContentStore
-  readonly authorityKey: KeyObject
-  readonly fallback: Fallback | undefined
-  readonly clock: Clock
-  readonly random: () => number
-  readonly logger: Logger
-  readonly metrics: SwarmMetrics
-  readonly transfer: TransferMetrics
-  /** Our number for the blob on a link. */
-  readonly channel: (link: Link) => number
-  /** Links that have been told of our want, or will be once the peer has shown its certificate. */
-  readonly links: () => number
-  /** Resolves when every way of finding further peers has been tried. */
-  readonly discovery: Promise<void>
-  /** Bytes that may still be asked for, over all downloads. */
-  readonly roomBytes: () => number
-  /** Whether a download that somebody waits for still has something to ask for. */
-  readonly isForegroundHungry: () => boolean
-  /** So many bytes have come and are to be written; negative: are written, or thrown away. */
-  readonly storing: (bytes: number) => void
-  /** A peer may still send so many bytes that nobody wants any more. */
-  readonly forgive: (link: Link, bytes: number) => void
-  /** Bytes of chunks that were asked for are counted against the download rate. */
-  readonly pace: { delayMs(): number; spend(bytes: number): void }
-  readonly ban: (peerId: string, reason: string) => void
-}
+/** So many bytes are progress; what comes more slowly than this in a second is as good as nothing. */
+export const MIN_PROGRESS_BYTES = 64 * 1024
 
 /**
  * Brings one blob here: finds its chunk map, asks peers for chunks, checks what comes, and asks elsewhere for what is
@@ -95,13 +44,17 @@ export class Download implements SwarmListener {
   #blob: PartialBlob | undefined
   /** Whether the registry vouches for the chunk map; a blob of one chunk needs no signature. */
   #isSigned = false
+  /** Whose word the size of an unsigned blob is. */
+  #claimant: Participant | undefined
   #requests: ChunkRequests | undefined
   #fallback: FallbackReader | undefined
   readonly #deadlines = new Deadlines()
   #landing: ChunkLanding | undefined
   #planning = false
+  #opening = false
   #over = false
-  #idleSince: number | undefined
+  /** Payload that has come from peers since it was last taken for progress. */
+  #unnotedBytes = 0
   #peerProgressAt: number
   #progressAt: number
   #fromPeers = 0
@@ -126,9 +79,17 @@ export class Download implements SwarmListener {
       discovery: init.discovery,
       channel: ({ link }) => init.channel(link),
       unanswered: () => init.links() - init.swarm.participants.size,
-      found: (signed) => void this.#open(signed),
+      isRegistryLinked: () => init.isRegistryLinked(),
+      isDoubted: ({ peerId }) => init.doubts.has(init.swarm.digest, peerId, init.clock.now()),
+      found: (signed, claimant) => {
+        this.#claimant = claimant
+        void this.#open(signed)
+      },
       failed: (error) => this.#fail(error),
-      lied: (participant) => this.#init.ban(participant.peerId, 'chunk-map')
+      lied: (participant) => {
+        participant.distrusted = true
+        if (participant.role === 'agent') this.#init.ban(participant.peerId, 'chunk-map')
+      }
     })
     this.#stopTick = init.clock.every(TICK_MS, () => this.#tick())
   }
@@ -180,7 +141,19 @@ export class Download implements SwarmListener {
     return this.#init.swarm.participants.values()
   }
 
+  /** Notes that something useful has come: a peer that sends a byte now and then does not count as one that serves. */
+  #arrived(bytes: number): void {
+    this.#unnotedBytes += bytes
+    const needed = Math.min(MIN_PROGRESS_BYTES, this.#blob?.map.size ?? 0)
+    if (this.#unnotedBytes < needed) return
+    this.#unnotedBytes = 0
+    this.#peerProgressAt = this.#init.clock.now()
+    this.#progressAt = this.#peerProgressAt
+  }
+
   async #open(signed: SignedChunkMap): Promise<void> {
+    if (this.#opening) return
+    this.#opening = true
     const { store, swarm, fallback, clock, logger, channel, pace } = this.#init
     try {
       const blob = await store.partial(signed)
@@ -196,16 +169,14 @@ export class Download implements SwarmListener {
         clock,
         channel,
         refresh: ({ link }) => swarm.introduce(link),
+        stray: (link, bytes) => this.#init.stray(link, bytes),
         spend: (bytes) => pace.spend(bytes)
       })
       this.#landing = new ChunkLanding({
         blob,
         requests: this.#requests,
         storing: this.#init.storing,
-        arrived: () => {
-          this.#peerProgressAt = clock.now()
-          this.#progressAt = this.#peerProgressAt
-        },
+        arrived: (bytes) => this.#arrived(bytes),
         stored: ({ role }, index, bytes) => this.#stored(role === 'registry' ? 'registry' : 'peer', index, bytes),
         wasted: (bytes) => this.#init.metrics.wasted(bytes),
         wrong: (participant, error) => this.#onWrongChunk(participant, error),
@@ -226,9 +197,14 @@ export class Download implements SwarmListener {
           spend: (bytes) => pace.spend(bytes),
           stored: (index, bytes) => {
             this.#stored('registry', index, bytes)
+            this.#requests?.landed(index)
+            this.#plan()
             this.#finishIfWhole()
           },
-          rejected: () => this.#init.metrics.rejected('digest'),
+          rejected: () => {
+            this.#init.metrics.rejected('digest')
+            if (!this.#isSigned) this.#failUnproven()
+          },
           broken: (error) => this.#fail(error)
         })
       }
@@ -243,7 +219,19 @@ export class Download implements SwarmListener {
 
   onParticipant(participant: Participant): void {
     if (this.#blob === undefined) this.#search.onParticipant(participant)
+    else if (participant.role === 'registry' && this.#contradicts(participant)) this.#failUnproven()
     this.#plan()
+  }
+
+  #contradicts({ shape }: Participant): boolean {
+    return !this.#isSigned && shape !== undefined && shape.size !== this.#blob?.map.size
+  }
+
+  /** The size that this download began with, a peer's word, is most likely a lie: the next try asks the others. */
+  #failUnproven(): void {
+    const { doubts, swarm, clock } = this.#init
+    if (this.#claimant !== undefined) doubts.add(swarm.digest, this.#claimant.peerId, clock.now())
+    this.#fail(new UnprovenSizeError(this.digest))
   }
 
   onHave(): void {
@@ -318,8 +306,7 @@ export class Download implements SwarmListener {
     if (pace.delayMs() > 0 || this.#heldBack) return
     const now = clock.now()
     const peers = [...this.#participants()].filter((peer) => !peer.isShunned(now))
-    const waiting = requests.flights.size > 0 || peers.some((peer) => peer.outstanding > 0)
-    this.#idleSince = waiting ? undefined : (this.#idleSince ?? now)
+    const chunks = (bytes: number) => Math.floor(bytes / blob.map.chunkSize)
     const asks = planAsks({
       have: blob.have,
       chunkSize: blob.map.chunkSize,
@@ -327,8 +314,8 @@ export class Download implements SwarmListener {
       flights: requests.flights,
       urgent: this.#deadlines.urgent(blob.awaited(), blob.have.firstMissing() ?? 0, blob.have.length, now),
       availability: (index) => swarm.availability(index),
-      room: Math.floor(roomBytes() / blob.map.chunkSize),
-      idleSince: this.#idleSince,
+      room: Math.min(chunks(roomBytes()), Math.max(1, chunks(pace.available))),
+      progressAt: this.#peerProgressAt,
       now,
       random
     })
@@ -346,15 +333,17 @@ export class Download implements SwarmListener {
     const blob = this.#blob
     if (this.#over || blob === undefined) return
     const now = this.#init.clock.now()
-    if (this.#heldBack) {
+    if (this.#heldBack || this.#init.pace.delayMs() > 0) {
       this.#progressAt = now
       this.#peerProgressAt = now
       return
     }
     const linked = [...this.#participants()].some((peer) => peer.role === 'registry' && peer.isSeed && !peer.distrusted)
-    const delay = linked ? LINKED_FALLBACK_DELAY_MS : FALLBACK_DELAY_MS
-    if (now - this.#peerProgressAt >= delay && this.#init.pace.delayMs() === 0) this.#fallback?.start()
-    if (now - this.#progressAt >= STALLED_MS) this.#fail(new DownloadStalledError(this.digest))
+    const held = linked || [...this.#participants()].some(({ have }) => have !== undefined && have.count > 0)
+    const delay = linked ? LINKED_FALLBACK_DELAY_MS : held ? FALLBACK_DELAY_MS : LONE_FALLBACK_DELAY_MS
+    if (now - this.#peerProgressAt >= delay) this.#fallback?.start()
+    if (!this.#isSigned && now - this.#progressAt >= UNPROVEN_STALLED_MS) this.#failUnproven()
+    else if (now - this.#progressAt >= STALLED_MS) this.#fail(new DownloadStalledError(this.digest))
     else this.#plan()
   }
 

@@ -10,7 +10,9 @@ import type { LinkState } from '../peers/link-state.ts'
 import { type BlobFrame, PeerLinks, type PeerLinksInit } from '../peers/peer-links.ts'
 import type { RateLimiter } from '../rate-limiter.ts'
 import { BlobSwarm } from './blob-swarm.ts'
-import { Download, type DownloadProgress } from './download.ts'
+import { Doubts } from './doubts.ts'
+import { Download } from './download.ts'
+import type { DownloadProgress } from './download-init.ts'
 import type { Fallback } from './fallback.ts'
 import { hold } from './holding.ts'
 import { Prefetch } from './prefetch.ts'
@@ -73,6 +75,7 @@ export class Exchange {
   /** Downloads that have ended and whose blobs are being taken into service, or given up. */
   readonly #settling = new Map<Digest, Promise<void>>()
   readonly #prefetch = new Prefetch((digest) => this.#fetchInBackground(digest))
+  readonly #doubts = new Doubts()
   #storingBytes = 0
   #stopSweep: () => void = () => undefined
 
@@ -207,7 +210,10 @@ export class Exchange {
       isForegroundHungry: () => [...this.#downloads.values()].some(({ background, hungry }) => !background && hungry),
       storing: (bytes) => this.#onStoring(bytes),
       forgive: ({ peerId }, bytes) => this.#links.get(peerId)?.forgive(bytes),
+      stray: ({ peerId }, bytes) => this.#links.get(peerId)?.stray(bytes),
       pace: this.#init.downloadLimiter,
+      doubts: this.#doubts,
+      isRegistryLinked: () => this.#links.ready.some(({ certificate }) => certificate?.role === 'registry'),
       ban: (peerId, reason) => this.#links.ban(peerId, reason)
     })
     this.#downloads.set(digest, download)
@@ -302,6 +308,7 @@ export class Exchange {
       role: (link) => this.#links.get(link.peerId)?.certificate?.role ?? 'agent',
       channel: (link) => this.#channel(link, digest),
       upload: (link, job) => this.#links.get(link.peerId)?.uploads.add(job) ?? false,
+      dropUploads: (link) => this.#links.get(link.peerId)?.uploads.drop(this.#channel(link, digest)),
       cancelUpload: (link, channel, indexes) => this.#links.get(link.peerId)?.uploads.cancel(channel, indexes),
       addressesOf: this.#init.addressesOf,
       learned: this.#init.learned
@@ -326,7 +333,13 @@ export class Exchange {
     }
     const digest = state.digestOf(frame.channel)
     if (frame.type === 'leave') state.forgetTheirs(frame.channel)
-    this.#swarms.get(digest)?.onFrame(state.link, frame)
+    const loading = this.#loading.get(digest)
+    if (loading === undefined) {
+      this.#swarms.get(digest)?.onFrame(state.link, frame)
+      return
+    }
+    // Behind the bitfield that waits for the same.
+    this.#afterLoading(loading, state, () => this.#swarms.get(digest)?.onFrame(state.link, frame))
   }
 
   #onBitfield(state: LinkState, frame: Extract<ExchangeFrame, { type: 'bitfield' }>): void {
@@ -339,9 +352,19 @@ export class Exchange {
     if (known === undefined && (frame.absent || !frame.want)) return
     const swarm = this.#swarm(frame.digest)
     const loaded = loading ?? this.#loadOnce(swarm)
-    loaded
+    this.#afterLoading(loaded, state, () => {
+      swarm.onBitfield(state.link, frame)
+      // A blob that is neither here nor wanted is not remembered: whoever asks for it has been answered.
+      if (swarm.holding === undefined && swarm.listener === undefined && this.#swarms.get(frame.digest) === swarm) {
+        this.#background(this.#drop(frame.digest), frame.digest)
+      }
+    })
+  }
+
+  #afterLoading(loading: Promise<void>, state: LinkState, then: () => void): void {
+    loading
       .then(() => {
-        if (!state.link.closed) swarm.onBitfield(state.link, frame)
+        if (!state.link.closed) then()
       })
       .catch((error: unknown) => state.link.close(error instanceof Error ? error : new Error(String(error))))
   }

@@ -5,6 +5,8 @@ import type { Fallback } from './fallback.ts'
 
 /** The registry is asked for ranges over HTTP when nothing has come from the mesh for this long. */
 export const FALLBACK_DELAY_MS = 1_500
+/** The same while no peer holds anything. */
+export const LONE_FALLBACK_DELAY_MS = 250
 /** The same while the registry itself is linked: HTTP then only helps when that link is stuck. */
 export const LINKED_FALLBACK_DELAY_MS = 5_000
 /** Bytes that one range request asks for at most. */

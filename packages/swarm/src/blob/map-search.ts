@@ -13,6 +13,9 @@ export const MAP_TIMEOUT_MS = 6_000
 /** The registry is asked over HTTP when no peer has answered within this time. */
 export const FALLBACK_MAP_DELAY_MS = 250
 
+/** A peer's word on the size of a small blob is taken when the registry is linked and has not answered within this time. */
+export const CLAIM_DELAY_MS = 500
+
 /** Neither a peer nor the registry has the blob. */
 export class BlobNotFoundError extends Error {
   readonly code = 'BLOB_NOT_FOUND'
@@ -39,7 +42,12 @@ export interface MapSearchInit {
   readonly discovery: Promise<void>
   /** Our number for the blob on a participant's link. */
   readonly channel: (participant: Participant) => number
-  readonly found: (signed: SignedChunkMap) => void
+  /** Whether the registry's node is linked, and so will say what it knows. */
+  readonly isRegistryLinked: () => boolean
+  /** Whether a peer's word on this blob has turned out to be worth nothing before. */
+  readonly isDoubted: (participant: Participant) => boolean
+  /** `claimant`: who vouches for a map that is not signed. */
+  readonly found: (signed: SignedChunkMap, claimant?: Participant) => void
   readonly failed: (error: Error) => void
   /** This peer gave a chunk map that the registry did not sign. */
   readonly lied: (participant: Participant) => void
@@ -50,6 +58,8 @@ export class MapSearch {
   readonly #init: MapSearchInit
   /** Segments that have come and are signed, by the peer that was asked for them. */
   readonly #segments = new Map<Participant, Map<number, Uint8Array>>()
+  /** What a peer says of a small blob while the registry has not answered. */
+  #claim: { readonly participant: Participant; readonly signed: SignedChunkMap } | undefined
   #done = false
   #fallback: 'unasked' | 'asked' | 'answered'
   /** The registry has said that it does not have the blob: there is no point in a long search for others. */
@@ -92,15 +102,29 @@ export class MapSearch {
   /** A peer has said something about the blob. */
   onParticipant(participant: Participant): void {
     if (this.#done) return
-    if (participant.shape !== undefined && !participant.distrusted) {
+    if (participant.shape !== undefined && !participant.distrusted && !this.#init.isDoubted(participant)) {
       const single = singleChunkMap(this.#init.digest, participant.shape.size)
-      if (single !== undefined) this.#finish({ map: single, segments: [] })
+      if (single !== undefined) this.#onClaim(participant, { map: single, segments: [] })
       else if (!this.#segments.has(participant)) {
         this.#segments.set(participant, new Map())
         participant.link.send({ type: 'askMap', channel: this.#init.channel(participant) })
       }
     }
     this.#giveUpIfHopeless()
+  }
+
+  /**
+   * The size of a blob of one chunk is nowhere signed. The registry's word is taken at once, a peer's when the registry cannot
+   * be asked or does not answer soon.
+   */
+  #onClaim(participant: Participant, signed: SignedChunkMap): void {
+    if (participant.role === 'registry' || !this.#init.isRegistryLinked()) {
+      this.#finish(signed, participant)
+      return
+    }
+    if (this.#claim !== undefined) return
+    this.#claim = { participant, signed }
+    this.#stops.push(this.#init.clock.after(CLAIM_DELAY_MS, () => this.#finish(signed, participant)))
   }
 
   onMap(participant: Participant, frame: Extract<ControlFrame, { type: 'map' }>): void {
@@ -123,6 +147,7 @@ export class MapSearch {
 
   onGone(participant: Participant): void {
     this.#segments.delete(participant)
+    if (this.#claim?.participant === participant) this.#claim = undefined
     this.#giveUpIfHopeless()
   }
 
@@ -161,17 +186,17 @@ export class MapSearch {
     this.#giveUpIfHopeless()
   }
 
-  #finish(signed: SignedChunkMap): void {
-    if (this.#done) return
+  #finish(signed: SignedChunkMap, claimant?: Participant): void {
+    if (this.#done || claimant?.link.closed === true) return
     this.stop()
-    this.#init.found(signed)
+    this.#init.found(signed, claimant)
   }
 
   #giveUpIfHopeless(): void {
     if (this.#done) return
     const searched = this.#discoveryDone || this.#unknown
     const nobodyElse = this.#late || (searched && this.#init.unanswered() === 0)
-    if (!nobodyElse || (this.#segments.size > 0 && !this.#overdue)) return
+    if (this.#claim !== undefined || !nobodyElse || (this.#segments.size > 0 && !this.#overdue)) return
     void this.#askFallback()
     if (this.#fallback !== 'answered') return
     this.stop()

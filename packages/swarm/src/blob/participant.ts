@@ -30,8 +30,12 @@ export class Participant {
   exhaustedUntil = 0
   /** When it was found not to answer; undefined as long as it does. */
   shunnedAt: number | undefined
+  /** It was busy, or refused: not asked for anything before this time. */
+  pausedUntil = 0
   /** When its latest bytes came. */
   lastArrivalAt = 0
+  /** It has told us of others. */
+  toldPeers = false
   /** It sent a wrong chunk of this blob. */
   distrusted = false
 

@@ -9,6 +9,9 @@ const QUEUE_SECONDS = 1
  * long one keeps others waiting at the end for chunks that are still in it.
  */
 const CHOICE_SECONDS = 0.1
+const MAX_CHOICE_CHUNKS = 16
+/** A peer that others outran so often in a row is asked for one chunk at a time, until it has sent one. */
+export const OUTRUN_LIMIT = 2
 /** Weight of a new measurement. */
 const SMOOTHING = 0.25
 /** In the endgame a chunk is never late before this, and not before the mean and half a deviation. */
@@ -30,6 +33,7 @@ export class PeerPace {
   #meanMs = 0
   #deviationMs = 0
   #samples = 0
+  #outrun = 0
 
   /** Smoothed goodput; undefined before the first chunk. */
   get bytesPerSecond(): number | undefined {
@@ -45,16 +49,27 @@ export class PeerPace {
     this.#meanMs += this.#samples === 0 ? error : SMOOTHING * error
     this.#deviationMs += this.#samples === 0 ? elapsedMs / 2 : SMOOTHING * (Math.abs(error) - this.#deviationMs)
     this.#samples++
+    this.#outrun = 0
+  }
+
+  /** Another peer was faster with a chunk that this one was asked for before. */
+  outrun(): void {
+    this.#outrun++
   }
 
   /** How many chunks of `chunkSize` bytes may be asked for and not answered. */
   queueLength(chunkSize: number): number {
-    return this.#chunksIn(QUEUE_SECONDS, chunkSize)
+    return this.#outrun >= OUTRUN_LIMIT ? 1 : this.#chunksIn(QUEUE_SECONDS, chunkSize)
+  }
+
+  /** How long it takes to send so many bytes, as far as is known; 0 before the first chunk. */
+  secondsFor(bytes: number): number {
+    return this.#bytesPerSecond === undefined ? 0 : bytes / this.#bytesPerSecond
   }
 
   /** How many chunks of its own choice a seed may be asked for and not have begun to send. */
   choiceLength(chunkSize: number): number {
-    return this.#chunksIn(CHOICE_SECONDS, chunkSize)
+    return Math.min(MAX_CHOICE_CHUNKS, this.#chunksIn(CHOICE_SECONDS, chunkSize))
   }
 
   #chunksIn(seconds: number, chunkSize: number): number {

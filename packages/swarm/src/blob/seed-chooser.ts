@@ -1,5 +1,8 @@
 import type { Bitfield } from '@shoal/content'
 
+/** Weight of a copy that was sent against what only decides between equals. */
+const RANK_OF_COPY = 4
+
 /** What a leech says when it asks a seed for any chunk. */
 export interface AnyAsk {
   /** Who asks: a name that {@link SeedChooser.departed} may take back. */
@@ -37,18 +40,22 @@ export class SeedChooser {
   /**
    * The chunk to send next, counted as sent at once so that two asks are not given the same one.
    *
-   * @param held how many leeches are known to hold a chunk: such a chunk is in the mesh, whoever brought it there
+   * @param held how many leeches say that they hold a chunk. That only decides between chunks that were sent equally often:
+   * it is what peers say of themselves, and one that lies must not keep a chunk from the others.
    * @returns undefined when nothing fits: the leech must look elsewhere, or ask again as a starving one
    */
   choose(ask: AnyAsk, held: (index: number) => number): number | undefined {
+    const before = this.#sentTo.get(ask.peer)
     let best: number | undefined
-    let bestCopies = ask.again ? Number.POSITIVE_INFINITY : 1
-    for (let index = 0; index < this.#sent.length && bestCopies > 0; index++) {
+    let bestRank = ask.again ? Number.POSITIVE_INFINITY : RANK_OF_COPY
+    for (let index = 0; index < this.#sent.length && bestRank > 0; index++) {
       if (ask.have.has(index) || ask.except.has(index) || !this.mayCount(ask.peer, index)) continue
-      const copies = Math.max(this.copies(index), held(index))
-      if (copies >= bestCopies) continue
+      // What was sent to this very peer is most likely on its way to it.
+      const repeated = before?.has(index) === true ? 2 : 0
+      const rank = this.copies(index) * RANK_OF_COPY + repeated + (held(index) > 0 ? 1 : 0)
+      if (rank >= bestRank) continue
       best = index
-      bestCopies = copies
+      bestRank = rank
     }
     if (best !== undefined) this.count(ask.peer, best)
     return best

@@ -18,6 +18,11 @@ export class Links {
     return this.#ready.size + this.#candidates.size
   }
 
+  /** Links on which the peer has not shown its certificate. */
+  get unproven(): number {
+    return this.#candidates.size
+  }
+
   get ready(): readonly LinkState[] {
     return [...this.#ready.values()]
   }

@@ -15,7 +15,9 @@ import { LinkState } from './link-state.ts'
 import { Links } from './links.ts'
 
 /** Peers that a process keeps links with. */
-export const MAX_LINKS = 512
+export const MAX_LINKS = 4_096
+/** Links on which the peer has not shown its certificate yet; a further one is refused. */
+export const MAX_UNPROVEN_LINKS = 256
 /** A peer that has not said a good hello within this time is dropped. */
 export const HELLO_TIMEOUT_MS = 5_000
 /** A peer that owes us something and has been silent for this long is asked whether it is there. */
@@ -129,7 +131,8 @@ export class PeerLinks {
     const { certificate: own, bans, clock, verify, agent } = this.#init
     const certificate = own()
     if (certificate === undefined || bans.has(peerId)) return false
-    if ((dialled && this.#links.get(peerId) !== undefined) || this.#links.size >= MAX_LINKS) return false
+    if (dialled && this.#links.get(peerId) !== undefined) return false
+    if (this.#links.ready.length >= MAX_LINKS || this.#links.unproven >= MAX_UNPROVEN_LINKS) return false
     const link = new Link({
       lane,
       peerId,

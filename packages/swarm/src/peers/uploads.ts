@@ -154,6 +154,8 @@ export class Uploads {
       transfer.sent('peer', kind, sent)
       complete = sent === length
     } catch (error) {
+      // The blob may have been left meanwhile, and its channel with it.
+      if (controller.signal.aborted) return
       logger.error({ error, index }, 'cannot read a chunk that should be held')
       // Once its first piece has gone out, a chunk of our choice is known to the peer by its number.
       const byNumber = begun || !any
