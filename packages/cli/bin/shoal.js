@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { setFlagsFromString } from 'node:v8'
 
 const NODE_MAJOR = 24
+const FILE_THREADS = 16
 
 if (Number.parseInt(process.versions.node, 10) < NODE_MAJOR) {
   console.error(`shoal: Node ${process.versions.node} is too old; run it with Node ${NODE_MAJOR} or newer`)
@@ -19,5 +20,8 @@ module.enableCompileCache(fileURLToPath(new URL('../../../.shoal/compile-cache',
 // The heap for new objects stays at 1 MiB. Loading the modules would grow it to 48 MiB, which V8 does not give back; what
 // is moved in bulk is in buffers outside it. A flag on the command line cannot be counted on.
 setFlagsFromString('--semi-space-growth-factor=1')
+
+// Threads that wait for files. Four, which is the default, are held up by four pushes whose bytes are being made durable.
+process.env.UV_THREADPOOL_SIZE ??= String(FILE_THREADS)
 
 await import('../src/run.ts')

@@ -1,7 +1,6 @@
 import type { Hash } from 'node:crypto'
 import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
-import { rm } from 'node:fs/promises'
 import type { Digest, DigestAlgorithm } from '@shoal/oci'
 import { digestAlgorithm, digestFromBytes, OciError } from '@shoal/oci'
 import { pipe } from 'it-pipe'
@@ -11,6 +10,7 @@ import type { BufferPool } from './buffer-pool.ts'
 import { ChunkHasher } from './chunk-hasher.ts'
 import type { ChunkMap } from './chunk-map.ts'
 import { IngestBusyError, StoreClosedError, StoreFullError } from './errors.ts'
+import { removeFile } from './files.ts'
 import type { Ingest } from './ingest.ts'
 import { type ByteTaker, collected, untilAbortedStream, writeHashed } from './ingest-stream.ts'
 
@@ -212,7 +212,7 @@ export class FileIngest implements Ingest {
     this.#over ??= (async () => {
       try {
         await this.#init.file.close()
-        if (remove) await rm(this.#init.path, { force: true })
+        if (remove) await removeFile(this.#init.path)
       } finally {
         this.#init.onOver(this)
       }

@@ -1,5 +1,7 @@
+import { closeSync, fsync, openSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
-import { open } from 'node:fs/promises'
+import { unlink } from 'node:fs/promises'
+import { promisify } from 'node:util'
 import { StoreFullError } from './errors.ts'
 
 /** What the system says when a disk, a quota or the largest allowed file is full. */
@@ -7,6 +9,8 @@ const FULL_CODES = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 
 /** The same in words. */
 const FULL_WORDS = ['No space left on device', 'Disk quota exceeded', 'File too large']
+
+const syncDescriptor = promisify(fsync)
 
 /** Write all of `bytes` at `position`. @throws StoreFullError when there is no space left. */
 export async function writeFully(file: FileHandle, bytes: Uint8Array, position: number, where: string): Promise<void> {
@@ -34,11 +38,21 @@ export async function readFully(file: FileHandle, target: Uint8Array, position: 
 
 /** Make the names in a directory durable: a rename is only safe from a power cut after this. */
 export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r')
+  // Only the sync waits for the disk: whoever makes a name durable has just made it, so that the directory is in memory.
+  const directory = openSync(path, 'r')
   try {
-    await directory.sync()
+    await syncDescriptor(directory)
   } finally {
-    await directory.close()
+    closeSync(directory)
+  }
+}
+
+/** Remove a file, if it is there. */
+export async function removeFile(path: string): Promise<void> {
+  try {
+    await unlink(path)
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error
   }
 }
 

@@ -14,6 +14,7 @@ import type { ChunkMap, SignedChunkMap } from './chunk-map.ts'
 import { singleChunkMap } from './chunk-map.ts'
 import { signChunkMap, validateSignedChunkMap } from './chunk-map-segment.ts'
 import { ChunkMemory } from './chunk-memory.ts'
+import { SINGLE_CHUNK_MAX_BYTES } from './chunk-sizing.ts'
 import { IngestBusyError, StoreClosedError } from './errors.ts'
 import { Eviction } from './eviction.ts'
 import { FileIngest } from './file-ingest.ts'
@@ -147,7 +148,7 @@ export class ContentStore {
       named: id !== undefined,
       size: options?.size,
       algorithm: options?.algorithm ?? 'sha256',
-      chunked: this.#init.signer !== undefined,
+      chunked: this.#init.signer !== undefined && !isOneChunk(options),
       pool: this.#pool,
       commit: async (file, from, info, map) => await this.#commitIngest(file, from, info, map),
       onOver: (over) => this.#ingests.delete(over)
@@ -280,6 +281,12 @@ export class ContentStore {
       await source.close()
     }
   }
+}
+
+/** Whether the digest of the blob is going to be its chunk map: there is nothing more to hash then. */
+function isOneChunk(options: IngestOptions | undefined): boolean {
+  const { algorithm = 'sha256', size = Number.POSITIVE_INFINITY } = options ?? {}
+  return algorithm === 'sha256' && size <= SINGLE_CHUNK_MAX_BYTES
 }
 
 async function openUpload(path: string, again: boolean): Promise<FileHandle> {
