@@ -98,7 +98,9 @@ describe('a member that lies about the size of a small blob', () => {
     assert.equal(first.size, 5)
     // Who waits for the first byte is not told a size that no chunk has proved.
     await Promise.all(
-      [first.available(0), a.exchange.completion(digest)].map((wait) => assert.rejects(wait, { code: 'CHUNK_MISMATCH' }))
+      [first.available(0), a.exchange.completion(digest)].map((wait) =>
+        assert.rejects(wait, { code: 'CHUNK_MISMATCH' })
+      )
     )
     await first.close()
     assert.ok(a.bans.has(liar.peerId))
