@@ -22,18 +22,27 @@ export interface DhtDirectoryInit {
   readonly self: PeerId
   readonly logger: Logger
   readonly metrics: SwarmMetrics
+  /** Records that are kept and renewed; when there are more, the oldest is withdrawn. */
+  readonly maxRecords: number
 }
 
 /** Provider records in the DHT: told in the background, looked up with a deadline. */
 export class DhtDirectory {
   readonly #init: DhtDirectoryInit
   readonly #waiting = new Set<Digest>()
+  /** Blobs of which records are kept, the one named longest ago first. libp2p renews them as long as they are not withdrawn. */
+  readonly #records = new Set<Digest>()
   readonly #controller = new AbortController()
   #providing = 0
   #finding = 0
 
   constructor(init: DhtDirectoryInit) {
     this.#init = init
+  }
+
+  /** Records that are kept, those waiting to be told included. */
+  get records(): number {
+    return this.#records.size
   }
 
   stop(): void {
@@ -44,7 +53,12 @@ export class DhtDirectory {
   /** Says that we have a blob, in the background. */
   provide(digest: Digest): void {
     if (this.#controller.signal.aborted) return
+    this.#records.delete(digest)
+    this.#records.add(digest)
+    const [oldest] = this.#records
+    if (this.#records.size > this.#init.maxRecords && oldest !== undefined) this.withdraw(oldest)
     if (this.#waiting.size >= MAX_WAITING_RECORDS) {
+      this.#records.delete(digest)
       this.#init.metrics.provided('dropped')
       return
     }
@@ -55,6 +69,7 @@ export class DhtDirectory {
   /** Does not renew the record of a blob any more. Peers that were told keep it until it expires. */
   withdraw(digest: Digest): void {
     this.#waiting.delete(digest)
+    this.#records.delete(digest)
     Promise.resolve(this.#init.routing.cancelReprovide(contentKey(digest))).catch((error: unknown) =>
       this.#init.logger.debug({ error, digest }, 'cannot cancel a provider record')
     )
@@ -81,6 +96,8 @@ export class DhtDirectory {
     try {
       await routing.provide(contentKey(digest), { signal })
       metrics.provided('ok')
+      // Withdrawn while it was being told: it is not to be renewed.
+      if (!this.#records.has(digest)) this.withdraw(digest)
     } catch (error) {
       metrics.provided('failed')
       if (!this.#controller.signal.aborted) logger.debug({ error, digest }, 'cannot tell the DHT of a blob')
