@@ -210,6 +210,10 @@ export async function createAgentSwarm(init: AgentSwarmInit): Promise<AgentSwarm
           mesh.dht.withdraw(digest)
         })
       )
+      const holds = async (digest: Digest) => (await store.stat(digest)) !== undefined
+      mesh.dht.restore(mesh.node.provided(), holds).catch((error: unknown) => {
+        logger.warn({ error }, 'cannot read the provider records of an earlier run')
+      })
       neighbourhood.start()
       unsubscribe.push(mesh.clock.every(MET_PEERS_MS, learnMetPeers))
       await membership.start()

@@ -1,9 +1,10 @@
 import type { ContentRouting, PeerId } from '@libp2p/interface'
 import { type Digest, isDigest } from '@shoal/oci'
+import type { CID } from 'multiformats/cid'
 import type { PeerAddress } from '../exchange/frame.ts'
 import type { Logger } from '../logger.ts'
 import type { SwarmMetrics } from '../swarm-metrics.ts'
-import { contentKey } from './content-key.ts'
+import { contentKey, digestOfKey } from './content-key.ts'
 
 /** A lookup ends after this time, whatever it has found. */
 export const FIND_TIMEOUT_MS = 2_000
@@ -64,6 +65,23 @@ export class DhtDirectory {
     }
     this.#waiting.add(digest)
     while (this.#providing < CONCURRENT_PROVIDES && this.#waiting.size > 0) void this.#work()
+  }
+
+  /**
+   * Takes up the records of an earlier run: those of blobs that have gone meanwhile, and those beyond the bound, are not
+   * renewed any more.
+   *
+   * @param holds whether a blob is here. What is keyed by the hash of its digest's text does not show which blob it is and
+   * is told anew when it is fetched again.
+   */
+  async restore(keys: AsyncIterable<CID>, holds: (digest: Digest) => Promise<boolean>): Promise<void> {
+    for await (const key of keys) {
+      if (this.#controller.signal.aborted) return
+      const digest = digestOfKey(key)
+      if (this.#records.has(digest)) continue
+      if (this.#records.size < this.#init.maxRecords && (await holds(digest))) this.#records.add(digest)
+      else this.withdraw(digest)
+    }
   }
 
   /** Does not renew the record of a blob any more. Peers that were told keep it until it expires. */
