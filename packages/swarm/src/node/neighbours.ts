@@ -9,7 +9,7 @@ export const IDLE_MS = 30_000
 /** How often a link is replaced so that the mesh keeps mixing. */
 export const TURNOVER_MS = 30_000
 /**
- * Peers that are dialled at once only because there is room. When many agents start together each is dialled as often as
+ * Dials under way up to which others are dialled only because there is room. When many agents start together each is dialled as often as
  * it dials; in small steps nobody ends far above the target.
  */
 export const FILL_STEP = 4
@@ -96,7 +96,7 @@ export function chooseNeighbours(state: NeighbourState): NeighbourChoice {
     if (count < TARGET_NEIGHBOURS || let1Go() || (scarce && count < MAX_NEIGHBOURS)) take(peerId)
   }
   const others = known.filter((peer) => !peer.wanted)
-  const fill = Math.min(FILL_STEP, state.maxDials - dial.length)
+  const fill = Math.min(FILL_STEP - dialling, state.maxDials) - dial.length
   for (const { peerId } of others.splice(0, Math.max(0, Math.min(fill, TARGET_NEIGHBOURS - count)))) take(peerId)
 
   const [other] = others
