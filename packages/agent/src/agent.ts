@@ -1,13 +1,15 @@
 import type { AddressInfo } from 'node:net'
 import type { ContentStore } from '@shoal/content'
 import type { RegistryClient } from '@shoal/oci'
-import type { AgentSwarm, Logger, TransferMetrics } from '@shoal/swarm'
+import { type AgentSwarm, type Clock, type Logger, systemClock, type TransferMetrics } from '@shoal/swarm'
 import type { Registry } from 'prom-client'
 import { createAgentMetrics } from './agent-metrics.ts'
 import { BlobFetcher } from './blob-fetcher.ts'
 import type { BlobNames } from './blob-names.ts'
+import { ImagePrefetcher } from './image-prefetcher.ts'
 import { ManifestFetcher } from './manifest-fetcher.ts'
 import { createMirror } from './mirror.ts'
+import { RegistryBreaker } from './registry-breaker.ts'
 import { TagMemory } from './tag-memory.ts'
 import { Tags } from './tags.ts'
 
@@ -26,6 +28,9 @@ export interface AgentInit {
   readonly logger: Logger
   readonly metrics: Registry
   readonly transfer: TransferMetrics
+  /** Start on the blobs of an image once its manifest was served. @default true */
+  readonly prefetch?: boolean
+  readonly clock?: Clock
   /** Milliseconds since the epoch. @default Date.now */
   readonly now?: () => number
 }
@@ -45,11 +50,15 @@ export async function createAgent(init: AgentInit): Promise<Agent> {
   const metrics = createAgentMetrics(init.metrics)
   const memory = await TagMemory.open(init.tagsDirectory)
   const blobs = new BlobFetcher({ store, swarm, names })
+  const clock = init.clock ?? systemClock
+  const breaker = new RegistryBreaker({ client, clock, logger })
+  const prefetcher = init.prefetch === false ? undefined : new ImagePrefetcher({ store, swarm, names, logger })
   const mirror = createMirror({
     blobs,
-    manifests: new ManifestFetcher({ blobs, swarm, logger }),
-    tags: new Tags({ client, memory, metrics, logger, now: init.now ?? Date.now }),
+    manifests: new ManifestFetcher({ blobs, swarm, prefetcher, logger }),
+    tags: new Tags({ client, breaker, memory, metrics, logger, clock, now: init.now ?? Date.now }),
     client,
+    breaker,
     metrics,
     transfer: init.transfer,
     logger,
@@ -67,6 +76,7 @@ export async function createAgent(init: AgentInit): Promise<Agent> {
     },
     async stop() {
       await mirror.close()
+      breaker.stop()
       await memory.close()
     }
   }

@@ -4,7 +4,7 @@ import { type AgentSwarm, BlobNotFoundError } from '@shoal/swarm'
 import type { BlobResult } from './agent-metrics.ts'
 import type { BlobName, BlobNames } from './blob-names.ts'
 
-/** A blob whose size is not known by then is not coming. Containerd waits 30 s for headers. */
+/** A blob that cannot be opened by then, all tries together, is not coming. Containerd waits 30 s for headers. */
 export const OPEN_TIMEOUT_MS = 20_000
 const ATTEMPTS = 3
 
@@ -16,8 +16,8 @@ export interface FetchedBlob {
 
 /** What fetching needs. */
 export interface BlobFetcherInit {
-  readonly store: ContentStore
-  readonly swarm: Pick<AgentSwarm, 'fetch' | 'completion' | 'transfers'>
+  readonly store: Pick<ContentStore, 'stat' | 'open'>
+  readonly swarm: Pick<AgentSwarm, 'fetch' | 'transfers'>
   readonly names: BlobNames
 }
 
@@ -44,34 +44,32 @@ export class BlobFetcher {
   async open(digest: Digest, name: BlobName, options?: { signal?: AbortSignal }): Promise<FetchedBlob | undefined> {
     const { store, swarm, names } = this.#init
     names.set(digest, name)
+    const timeout = AbortSignal.timeout(OPEN_TIMEOUT_MS)
+    const signal = options?.signal === undefined ? timeout : AbortSignal.any([options.signal, timeout])
     for (let attempt = 1; ; attempt++) {
       const whole = await store.open(digest)
       if (whole !== undefined) return { source: whole, result: 'hit' }
       const result = swarm.transfers.some((transfer) => transfer.digest === digest) ? 'joined' : 'fetched'
       try {
-        return { source: await this.#fetch(digest, options?.signal), result }
+        return { source: await this.#fetch(digest, signal), result }
       } catch (error) {
         if (error instanceof BlobNotFoundError) return undefined
-        if (attempt === ATTEMPTS || options?.signal?.aborted === true) throw error
+        if (attempt === ATTEMPTS || signal.aborted) throw error
       }
     }
   }
 
-  async #fetch(digest: Digest, signal: AbortSignal | undefined): Promise<BlobSource> {
-    const { swarm } = this.#init
-    const timeout = AbortSignal.timeout(OPEN_TIMEOUT_MS)
-    const source = await swarm.fetch(digest, {
-      signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout])
-    })
-    // The size of a blob of one chunk is only a peer's word until the chunk has come: it must not be passed on.
-    if (source.size <= SINGLE_CHUNK_MAX_BYTES) {
-      try {
-        await swarm.completion(digest)
-      } catch (error) {
-        await source.close()
-        throw error
-      }
+  async #fetch(digest: Digest, signal: AbortSignal): Promise<BlobSource> {
+    const source = await this.#init.swarm.fetch(digest, { signal })
+    if (source.size > SINGLE_CHUNK_MAX_BYTES) return source
+    // The size of a blob of one chunk is only a peer's word until the chunk has come and was right: it must not be
+    // passed on. Nobody has to wait until the blob is durable.
+    try {
+      await source.available(0, { signal })
+      return source
+    } catch (error) {
+      await source.close()
+      throw error
     }
-    return source
   }
 }

@@ -2,6 +2,7 @@ import type { BlobSource } from '@shoal/content'
 import { type Digest, type Manifest, manifestReferences, OciError, parseManifest } from '@shoal/oci'
 import type { AgentSwarm, Logger } from '@shoal/swarm'
 import type { BlobFetcher } from './blob-fetcher.ts'
+import type { ImagePrefetcher } from './image-prefetcher.ts'
 
 /** Larger manifests are refused: clients would refuse them too (OCI Distribution, "Pushing Manifests"). */
 export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
@@ -11,12 +12,15 @@ export interface FetchedManifest {
   readonly digest: Digest
   readonly mediaType: string
   readonly bytes: Uint8Array
+  readonly manifest: Manifest
 }
 
 /** What fetching manifests needs. */
 export interface ManifestFetcherInit {
   readonly blobs: BlobFetcher
   readonly swarm: Pick<AgentSwarm, 'expect' | 'provideImage'>
+  /** Starts on the blobs of images before they are asked for; undefined for not doing so. */
+  readonly prefetcher: ImagePrefetcher | undefined
   readonly logger: Logger
 }
 
@@ -43,7 +47,12 @@ export class ManifestFetcher {
     const manifest = parseManifest(bytes)
     if (fetched.result === 'fetched') this.#init.swarm.provideImage(digest)
     this.#announce(digest, manifest)
-    return { digest, mediaType: manifest.mediaType, bytes }
+    return { digest, mediaType: manifest.mediaType, bytes, manifest }
+  }
+
+  /** A manifest is on its way to a client, which will ask for the blobs that it names. */
+  served(repository: string, { manifest }: FetchedManifest): void {
+    if (manifest.kind === 'image') this.#init.prefetcher?.prefetch(repository, manifest)
   }
 
   /** The blobs of an image will be asked for next: find their peers now, in one go. */

@@ -17,10 +17,13 @@ import type { AgentMetrics } from './agent-metrics.ts'
 import type { BlobFetcher } from './blob-fetcher.ts'
 import type { FetchedManifest, ManifestFetcher } from './manifest-fetcher.ts'
 import { type MirrorNames, resolveRepository } from './mirror-names.ts'
+import type { RegistryBreaker } from './registry-breaker.ts'
 import type { ResolvedTag, Tags } from './tags.ts'
 
 /** A HEAD for a blob that is not here must be answered by the registry within this time. */
-const HEAD_TIMEOUT_MS = 5_000
+const HEAD_TIMEOUT_MS = 3_000
+/** The first byte of a blob must be here by then; a runtime that waits longer gives up without trying its next host. */
+const FIRST_BYTE_TIMEOUT_MS = 25_000
 const KEEP_ALIVE_MS = 60_000
 
 /** Nobody waits for the answer any more: no failure of ours. */
@@ -39,6 +42,7 @@ export interface MirrorInit extends MirrorNames {
   readonly manifests: ManifestFetcher
   readonly tags: Tags
   readonly client: RegistryClient
+  readonly breaker: RegistryBreaker
   readonly metrics: AgentMetrics
   readonly transfer: TransferMetrics
   readonly logger: Logger
@@ -112,6 +116,7 @@ async function sendManifest(
   reply.header('content-length', manifest.bytes.length)
   if (resolved.stale) reply.header('warning', '110 - "the registry cannot be reached; this is the last known digest"')
   if (request.method === 'HEAD') return reply.send()
+  init.manifests.served(repository, manifest)
   init.transfer.sent('client', 'http', manifest.bytes.length)
   return reply.send(manifest.bytes)
 }
@@ -135,6 +140,7 @@ async function sendBlobRequest(
     return reply.send()
   }
   const signal = abortedWith(reply)
+  const firstByteBy = AbortSignal.any([signal, AbortSignal.timeout(FIRST_BYTE_TIMEOUT_MS)])
   const blob = await init.blobs.open(digest, { repository, kind: 'blob' }, { signal }).catch((error: unknown) => {
     if (!signal.aborted) init.metrics.request('failed')
     throw error
@@ -153,7 +159,7 @@ async function sendBlobRequest(
     init.metrics.request(blob.result)
     const wanted = range === 'whole' ? { start: 0, end: source.size } : range
     // The first byte before the headers: until then the runtime can still be sent to its next host.
-    if (wanted.end > wanted.start) await source.available(wanted.start, { signal })
+    if (wanted.end > wanted.start) await source.available(wanted.start, { signal: firstByteBy })
     init.metrics.firstByte((performance.now() - startedAt) / 1000)
     writeHead(reply, digest, wanted, range === 'whole' ? undefined : formatContentRange(wanted, source.size))
     await sendBlob(source, wanted, reply.raw, {
@@ -196,10 +202,12 @@ async function headBlob(
   const digest = parseDigest(digestText)
   const here = await init.blobs.stat(digest)
   if (here !== undefined) return here
-  try {
-    return await init.client.headBlob(repository, digest, { signal: AbortSignal.timeout(HEAD_TIMEOUT_MS) })
-  } catch (error) {
-    init.logger.debug({ error, digest }, 'the registry cannot be asked for a blob’s size')
+  if (!init.breaker.down) {
+    try {
+      return await init.breaker.ask(HEAD_TIMEOUT_MS, (signal) => init.client.headBlob(repository, digest, { signal }))
+    } catch (error) {
+      init.logger.debug({ error, digest }, 'the registry cannot be asked for a blob’s size')
+    }
   }
   const blob = await init.blobs.open(digest, { repository, kind: 'blob' })
   await blob?.source.close()

@@ -1,14 +1,17 @@
 import { type Digest, OciError, type RegistryClient } from '@shoal/oci'
-import type { Logger } from '@shoal/swarm'
+import type { Clock, Logger } from '@shoal/swarm'
 import type { AgentMetrics } from './agent-metrics.ts'
+import type { RegistryBreaker } from './registry-breaker.ts'
 import type { TagMemory } from './tag-memory.ts'
 
 /** The registry is not asked again for a tag within this time. */
 export const TAG_TTL_MS = 1_000
-/** The registry must say within this time what a tag stands for; then memory answers. */
+/** The registry must say within this time what a tag stands for that nobody remembers. */
 export const TAG_TIMEOUT_MS = 3_000
-/** A registry that could not be asked is not asked again within this time, so that pulls do not wait for it each time. */
-export const UNREACHABLE_PAUSE_MS = 5_000
+/** The same while the registry is known to be down. */
+export const DOWN_TAG_TIMEOUT_MS = 1_000
+/** Memory answers for a tag when the registry has not within this time; its answer is remembered when it comes. */
+export const TAG_HEDGE_MS = 500
 /** For how long memory answers for a tag when the registry cannot be reached. */
 export const STALE_TAG_MS = 24 * 3_600_000
 
@@ -21,63 +24,95 @@ export interface ResolvedTag {
 
 /** What resolving tags needs. */
 export interface TagsInit {
-  readonly client: RegistryClient
+  readonly client: Pick<RegistryClient, 'headManifest'>
+  readonly breaker: RegistryBreaker
   readonly memory: TagMemory
   readonly metrics: AgentMetrics
   readonly logger: Logger
+  readonly clock: Clock
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }
 
-/** Resolves tags at the registry; many askers share one question. */
+/** What the registry said of a tag, `tag` being absent when it does not know it; or that it did not say anything. */
+type Answer = { readonly tag: ResolvedTag | undefined } | 'unreachable'
+
+/** Resolves tags at the registry; many askers share one question, and nobody waits who can be answered from memory. */
 export class Tags {
   readonly #init: TagsInit
-  #unreachableUntil = 0
-  readonly #asking = new Map<string, { at: number; answer: Promise<ResolvedTag | undefined> }>()
+  readonly #recent = new Map<string, { at: number; answer: Promise<ResolvedTag | undefined> }>()
 
   constructor(init: TagsInit) {
     this.#init = init
   }
 
-  /** @returns undefined when the registry does not know the tag, or cannot be asked and nobody remembers it */
+  /**
+   * @returns undefined when the registry does not know the tag, or cannot be asked and nobody remembers it
+   * @throws OciError when the registry refuses to say
+   */
   resolve(repository: string, tag: string): Promise<ResolvedTag | undefined> {
     const key = `${repository}:${tag}`
     const now = this.#init.now()
-    for (const [old, { at }] of this.#asking) if (now - at >= TAG_TTL_MS) this.#asking.delete(old)
-    const known = this.#asking.get(key)
+    for (const [old, { at }] of this.#recent) if (now - at >= TAG_TTL_MS) this.#recent.delete(old)
+    const known = this.#recent.get(key)
     if (known !== undefined) return known.answer
-    const answer = this.#ask(repository, tag)
-    this.#asking.set(key, { at: now, answer })
+    const answer = this.#resolve(repository, tag)
+    this.#recent.set(key, { at: now, answer })
     return answer
   }
 
-  async #ask(repository: string, tag: string): Promise<ResolvedTag | undefined> {
-    const { client, memory, logger, now } = this.#init
-    if (now() < this.#unreachableUntil) {
-      const remembered = await this.#remember(repository, tag)
-      if (remembered !== undefined) return remembered
+  async #resolve(repository: string, tag: string): Promise<ResolvedTag | undefined> {
+    const { breaker, metrics } = this.#init
+    const remembered = await this.#remember(repository, tag)
+    if (remembered === undefined) {
+      const answer = await this.#ask(repository, tag, breaker.down ? DOWN_TAG_TIMEOUT_MS : TAG_TIMEOUT_MS)
+      return answer === 'unreachable' ? undefined : answer.tag
     }
+    if (!breaker.down) {
+      const answer = await this.#askHedged(repository, tag)
+      if (answer !== 'unreachable') return answer.tag
+    }
+    metrics.staleTag()
+    return remembered
+  }
+
+  /** Asks, but does not wait long: what comes later is for the next who wants to know. */
+  async #askHedged(repository: string, tag: string): Promise<Answer> {
+    const { breaker, clock, logger } = this.#init
+    const asked = this.#ask(repository, tag, TAG_TIMEOUT_MS)
+    const late = Promise.withResolvers<'late'>()
+    const cancel = clock.after(TAG_HEDGE_MS, () => late.resolve('late'))
+    const first = await Promise.race([asked, late.promise]).finally(cancel)
+    if (first !== 'late') return first
+    breaker.trip()
+    asked.then(
+      () => this.#recent.delete(`${repository}:${tag}`),
+      (error: unknown) => logger.debug({ error, repository, tag }, 'the registry refused, late, to resolve a tag')
+    )
+    return 'unreachable'
+  }
+
+  async #ask(repository: string, tag: string, timeoutMs: number): Promise<Answer> {
+    const { client, breaker, memory, logger, now } = this.#init
     try {
-      const found = await client.headManifest(repository, tag, { signal: AbortSignal.timeout(TAG_TIMEOUT_MS) })
+      const found = await breaker.ask(timeoutMs, (signal) => client.headManifest(repository, tag, { signal }))
       if (found === undefined) {
         await memory.delete(repository, tag)
-        return undefined
+        return { tag: undefined }
       }
       await memory.set(repository, tag, { digest: found.digest, seenAtMs: now() })
-      return { digest: found.digest, stale: false }
+      return { tag: { digest: found.digest, stale: false } }
     } catch (error) {
       if (error instanceof OciError && error.status < 500) throw error
       logger.debug({ error, repository, tag }, 'the registry cannot be asked for a tag')
-      this.#unreachableUntil = now() + UNREACHABLE_PAUSE_MS
-      return this.#remember(repository, tag)
+      return 'unreachable'
     }
   }
 
   async #remember(repository: string, tag: string): Promise<ResolvedTag | undefined> {
-    const { memory, metrics, now } = this.#init
+    const { memory, now } = this.#init
     const known = await memory.get(repository, tag)
     if (known === undefined || now() - known.seenAtMs > STALE_TAG_MS) return undefined
-    metrics.staleTag()
     return { digest: known.digest, stale: true }
   }
 }

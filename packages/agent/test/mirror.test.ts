@@ -32,6 +32,7 @@ class FakeMesh {
   ])
   readonly expected: Digest[][] = []
   readonly provided: Digest[] = []
+  readonly prefetched: Digest[] = []
   fetches = 0
   /** Fetches wait for it. */
   gate: Promise<void> = Promise.resolve()
@@ -53,7 +54,7 @@ class FakeMesh {
       transfers: [],
       start: () => Promise.resolve(),
       stop: () => Promise.resolve(),
-      prefetch: () => undefined,
+      prefetch: (digest) => void mesh.prefetched.push(digest),
       completion: () => Promise.resolve(),
       expect: (_image, blobs) => void mesh.expected.push([...blobs]),
       provideImage: (image) => void mesh.provided.push(image),
@@ -78,6 +79,15 @@ class FakeMesh {
   }
 }
 
+/** Waits for what goes on after a response was sent. */
+async function until(condition: () => boolean): Promise<void> {
+  const deadline = AbortSignal.timeout(5_000)
+  while (!condition()) {
+    deadline.throwIfAborted()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
 describe('the mirror', () => {
   let directory: string
   let registry: Server
@@ -85,6 +95,7 @@ describe('the mirror', () => {
   let tagRequests: number
   let store: ContentStore
   let mesh: FakeMesh
+  let names: BlobNames
   let metrics: Registry
   let client: RegistryClient
   let agent: Agent
@@ -118,12 +129,13 @@ describe('the mirror', () => {
     metrics = new Registry()
     store = await ContentStore.open({ directory: join(own, 'content') })
     mesh = new FakeMesh(store)
+    names = new BlobNames()
     client = new RegistryClient({ url, attempts: 1 })
     agent = await createAgent({
       store,
       swarm: mesh.asSwarm(),
       client,
-      names: new BlobNames(),
+      names,
       registryNames: [client.host, 'registry.example'],
       tagsDirectory: join(own, 'tags'),
       listen: { host: '127.0.0.1', port: 0 },
@@ -174,6 +186,28 @@ describe('the mirror', () => {
     assert.equal(tagRequests, 1, 'the registry is asked once for a tag')
     assert.deepEqual(mesh.provided, [manifestDigest])
     assert.ok(mesh.expected[0]?.includes(layerDigest), 'peers are looked for before the layers are asked for')
+  })
+
+  it('starts on the blobs of an image that are not here, once its manifest was given out', async () => {
+    await fetch(manifestUrl(manifestDigest), { method: 'HEAD' })
+    assert.deepEqual(mesh.prefetched, [], 'who asks for the head may not want the rest')
+    await (await fetch(manifestUrl(manifestDigest))).arrayBuffer()
+    await until(() => mesh.prefetched.length === 2)
+    assert.deepEqual(mesh.prefetched, [digestOf(Buffer.from('{}')), layerDigest])
+    assert.deepEqual(names.get(layerDigest), { repository: 'team/app', kind: 'blob' })
+    await (await fetch(blobUrl(layerDigest))).arrayBuffer()
+    mesh.prefetched.length = 0
+    await (await fetch(manifestUrl(manifestDigest))).arrayBuffer()
+    await until(() => mesh.prefetched.length === 1)
+    assert.deepEqual(mesh.prefetched, [digestOf(Buffer.from('{}'))])
+  })
+
+  it('answers HEAD of a blob without waiting for a registry that is down', async () => {
+    await stopRegistry()
+    const response = await fetch(blobUrl(layerDigest), { method: 'HEAD' })
+    assert.equal(response.status, 200)
+    assert.equal(response.headers.get('content-length'), String(layer.length))
+    assert.equal((await fetch(blobUrl(digestOf(Buffer.from('missing'))), { method: 'HEAD' })).status, 404)
   })
 
   it('asks again for a tag after a while, and serves what it stands for then', async () => {

@@ -1,5 +1,5 @@
 import type { Digest } from '@shoal/oci'
-import { digestAlgorithm, digestBytes, isDigest } from '@shoal/oci'
+import { digestAlgorithm, digestBytes, digestOf, isDigest } from '@shoal/oci'
 import { chunkSizeFor, SINGLE_CHUNK_MAX_BYTES } from './chunk-sizing.ts'
 import { ChunkMapError } from './errors.ts'
 
@@ -64,6 +64,7 @@ export function validateChunkMap(map: ChunkMap): void {
   if (map.chunkDigests.length !== expected) {
     throw new ChunkMapError(`chunk digests are ${map.chunkDigests.length} bytes long, not ${expected}`)
   }
+  if (map.size === 0 && !mayBeEmpty(map.digest)) throw new ChunkMapError(`${map.digest} is not the digest of no bytes`)
   const single = singleChunkMap(map.digest, map.size)
   if (single !== undefined && !equalBytes(single.chunkDigests, map.chunkDigests)) {
     throw new ChunkMapError('the blob is one chunk, but the digest of the chunk is not that of the blob')
@@ -82,12 +83,18 @@ export function validateCut({ size, chunkSize }: Cut): void {
 
 /**
  * The chunk map that a small blob's digest already is, so that it needs no signature; `undefined` where the blob has
- * several chunks or its digest is not SHA-256. An empty blob has no chunks.
+ * several chunks, its digest is not SHA-256, or it is said to be empty and is not. An empty blob has no chunks.
  */
 export function singleChunkMap(digest: Digest, size: number): ChunkMap | undefined {
   if (size > SINGLE_CHUNK_MAX_BYTES || digestAlgorithm(digest) !== 'sha256') return undefined
+  if (size === 0 && !mayBeEmpty(digest)) return undefined
   const chunkDigests = size === 0 ? new Uint8Array(0) : Uint8Array.from(digestBytes(digest))
   return { digest, size, chunkSize: chunkSizeFor(size), chunkDigests }
+}
+
+/** No chunk would ever show that a blob is not empty: its digest must. */
+function mayBeEmpty(digest: Digest): boolean {
+  return digest === digestOf(new Uint8Array(0), digestAlgorithm(digest))
 }
 
 /** Whether two chunk maps say the same. */

@@ -90,6 +90,14 @@ test('a small blob is its own chunk map', () => {
   validateChunkMap(empty)
 })
 
+test('a blob that has bytes cannot be said to have none', () => {
+  for (const digest of [digestOf(Buffer.from('{}')), digestOf(Buffer.from('{}'), 'sha512')]) {
+    assert.equal(singleChunkMap(digest, 0), undefined)
+    const map = { digest, size: 0, chunkSize: MiB, chunkDigests: new Uint8Array(0) }
+    assert.throws(() => validateChunkMap(map), ChunkMapError)
+  }
+})
+
 test('a chunk map that contradicts itself is refused', () => {
   const map = mapOf(Buffer.alloc(2 * MiB, 1))
   validateChunkMap(map)

@@ -5,6 +5,7 @@ import type { Digest } from '@shoal/oci'
 import type { DownloadProgress } from './blob/download-init.ts'
 import type { LinkedPeer } from './blob/exchange.ts'
 import type { Fallback } from './blob/fallback.ts'
+import { findPeers } from './discovery/find-peers.ts'
 import { RendezvousClient } from './discovery/rendezvous-client.ts'
 import { MAX_RENDEZVOUS_BYTES } from './discovery/rendezvous-messages.ts'
 import type { PeerAddress } from './exchange/frame.ts'
@@ -12,13 +13,17 @@ import { MAX_ADMISSION_BYTES } from './membership/admission-messages.ts'
 import type { JoinToken } from './membership/join-token.ts'
 import { Membership, type MembershipState } from './membership/membership.ts'
 import { Mesh, type MeshInit } from './mesh.ts'
+import { MAX_KNOWN_PEERS } from './node/known-peers.ts'
+import { Neighbourhood } from './node/neighbourhood.ts'
 import { request } from './node/request.ts'
 import { ADMISSION_PROTOCOL, RENDEZVOUS_PROTOCOL } from './protocols.ts'
 
 /** Layers whose image is remembered, for looking them up by the image's provider records. */
 const MAX_REMEMBERED_LAYERS = 20_000
-/** Peers from an earlier run that are dialled at start. */
-const KNOWN_PEERS_DIALLED = 24
+/** Images that the DHT is told of; the one fetched longest ago is withdrawn. A record costs the mesh about 2,000 messages. */
+export const MAX_PROVIDED_IMAGES = 128
+/** How often peers that libp2p has met are taken into account as neighbours. */
+const MET_PEERS_MS = 60_000
 const DIAL_TIMEOUT_MS = 5_000
 
 /** What an agent's node is made of. */
@@ -77,10 +82,26 @@ export async function createAgentSwarm(init: AgentSwarmInit): Promise<AgentSwarm
     fallback: init.fallback,
     certificate: () => membership.certificate,
     discover,
+    learned: (peers) => void neighbourhood.want(peers),
+    welcomes: (peerId) => peerId === authority || neighbourhood.welcomes(peerId),
+    maxRecords: MAX_PROVIDED_IMAGES,
     onLink: (peerId) => {
+      neighbourhood.onLink(peerId, mesh.addresses.of(peerId))
       if (peerId === authority) tellHoldings().catch((error: unknown) => logger.error({ error }, 'cannot list blobs'))
     },
-    onUnlink: () => undefined
+    onUnlink: (peerId) => neighbourhood.onUnlink(peerId)
+  })
+
+  const neighbourhood = new Neighbourhood({
+    except: [identity.peerId, authority],
+    clock: mesh.clock,
+    random: mesh.random,
+    logger,
+    peers: () => mesh.exchange.peers,
+    isMember: () => membership.certificate !== undefined,
+    isTaken: (peerId) => mesh.connector.isTaken(peerId),
+    dial: (peer) => mesh.connector.dial(peer),
+    drop: (peerId) => mesh.connector.release(peerId)
   })
 
   const rendezvous = new RendezvousClient({
@@ -111,8 +132,8 @@ export async function createAgentSwarm(init: AgentSwarmInit): Promise<AgentSwarm
     },
     admitted: (neighbours) => {
       mesh.connector.linkAll()
-      void mesh.connector.connect(neighbours)
-      connectKnownPeers().catch((error: unknown) => logger.warn({ error }, 'cannot read the peers of an earlier run'))
+      neighbourhood.learn(neighbours)
+      learnMetPeers()
     }
   })
 
@@ -125,23 +146,31 @@ export async function createAgentSwarm(init: AgentSwarmInit): Promise<AgentSwarm
     return mesh.node.libp2p.dial(targets, { signal: deadline })
   }
 
-  /** Peers of an earlier run: the way back into the mesh when the registry is down. */
-  async function connectKnownPeers(): Promise<void> {
-    const known = await mesh.node.libp2p.peerStore.all({ limit: KNOWN_PEERS_DIALLED })
-    const peers = known.map(({ id, addresses }): PeerAddress => {
-      return { peerId: id.toString(), addresses: addresses.map((address) => address.multiaddr.toString()) }
-    })
-    await mesh.connector.connect(peers.filter(({ addresses }) => addresses.length > 0))
+  /** Peers that libp2p has met, also in an earlier run: the way back into the mesh when the registry is down. */
+  function learnMetPeers(): void {
+    mesh.node.libp2p.peerStore
+      .all({ limit: MAX_KNOWN_PEERS })
+      .then((met) => {
+        const peers = met.map(({ id, addresses }): PeerAddress => {
+          return { peerId: id.toString(), addresses: addresses.map((address) => address.multiaddr.toString()) }
+        })
+        neighbourhood.learn(peers.filter(({ addresses }) => addresses.length > 0))
+      })
+      .catch((error: unknown) => logger.warn({ error }, 'cannot read the peers that were met'))
+  }
+
+  /** Whether none of the linked peers is known to have a wanted blob. */
+  function isScarce(digest: Digest): boolean {
+    const transfer = mesh.exchange.transfers.find((each) => each.digest === digest)
+    return transfer !== undefined && transfer.peers === 0
   }
 
   async function discover(digest: Digest, signal: AbortSignal): Promise<void> {
-    const connect = (peers: readonly PeerAddress[]) => mesh.connector.connect(peers, { beyondTarget: true })
-    const byDht = async () => {
-      const dials: Promise<void>[] = []
-      for await (const peer of mesh.dht.find(imageOf.get(digest) ?? digest, { signal })) dials.push(connect([peer]))
-      await Promise.all(dials)
-    }
-    await Promise.allSettled([rendezvous.find(digest).then(connect), byDht()])
+    await findPeers({
+      rendezvous: () => rendezvous.find(digest),
+      dht: () => mesh.dht.find(imageOf.get(digest) ?? digest, { signal }),
+      link: (peers) => neighbourhood.want(peers, { scarce: isScarce(digest) })
+    })
   }
 
   /** A registry that has just come back knows nothing of what is here. */
@@ -181,10 +210,17 @@ export async function createAgentSwarm(init: AgentSwarmInit): Promise<AgentSwarm
           mesh.dht.withdraw(digest)
         })
       )
+      const holds = async (digest: Digest) => (await store.stat(digest)) !== undefined
+      mesh.dht.restore(mesh.node.provided(), holds).catch((error: unknown) => {
+        logger.warn({ error }, 'cannot read the provider records of an earlier run')
+      })
+      neighbourhood.start()
+      unsubscribe.push(mesh.clock.every(MET_PEERS_MS, learnMetPeers))
       await membership.start()
     },
     async stop() {
       for (const undo of unsubscribe.splice(0)) undo()
+      neighbourhood.stop()
       await membership.stop()
       await mesh.stop()
     },
@@ -195,7 +231,7 @@ export async function createAgentSwarm(init: AgentSwarmInit): Promise<AgentSwarm
       for (const blob of blobs) {
         imageOf.delete(blob)
         imageOf.set(blob, image)
-        void rendezvous.find(blob).then((peers) => mesh.connector.connect(peers, { beyondTarget: true }))
+        void rendezvous.find(blob).then((peers) => neighbourhood.want(peers))
       }
       for (const oldest of imageOf.keys()) {
         if (imageOf.size <= MAX_REMEMBERED_LAYERS) break

@@ -10,7 +10,7 @@ import type { Fallback } from './blob/fallback.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { DhtDirectory } from './discovery/dht-directory.ts'
 import { Bans } from './exchange/bans.ts'
-import type { LaneEncryption } from './exchange/frame.ts'
+import type { LaneEncryption, PeerAddress } from './exchange/frame.ts'
 import { type Identity, publicKeyOfPeer } from './identity.ts'
 import { DirectLanes } from './lane/direct-lanes.ts'
 import type { Logger } from './logger.ts'
@@ -69,6 +69,12 @@ export interface MeshRole {
   readonly fallback: Fallback | undefined
   certificate(): Uint8Array | undefined
   discover(digest: Digest, signal: AbortSignal): Promise<void>
+  /** Peers have named others that have, or fetch, a blob that is wanted here. */
+  learned(peers: readonly PeerAddress[]): void
+  /** Whether a link with a peer to which there is a connection is welcome. */
+  welcomes(peerId: string): boolean
+  /** Provider records that are kept at most; the oldest goes first. */
+  readonly maxRecords: number
   onLink(peerId: string, certificate: Certificate): void
   onUnlink(peerId: string): void
 }
@@ -102,7 +108,8 @@ export class Mesh {
     const metrics = createSwarmMetrics(init.metrics, {
       peers: () => ({ connected: this.exchange.peers.length, banned: bans.size }),
       lanes: () => this.#lanes?.counts ?? { receiving: 0, sending: 0 },
-      load: () => this.exchange.load
+      load: () => this.exchange.load,
+      records: () => this.dht.records
     })
     const now = () => this.clock.now()
     this.#lanes = init.lane && new DirectLanes({ ...init.lane, clock: this.clock, logger: init.logger })
@@ -127,7 +134,7 @@ export class Mesh {
       lanes: this.#lanes,
       hostOf: (peerId) => this.#hostOf(peerId),
       addressesOf: (peerId) => this.addresses.of(peerId),
-      learned: (peers) => void this.connector.connect(peers, { beyondTarget: true }),
+      learned: (peers) => role.learned(peers),
       onLink: (peerId, certificate) => role.onLink(peerId, certificate),
       onUnlink: (peerId, error) => {
         init.logger.debug({ peer: peerId, error }, 'a link ended')
@@ -142,13 +149,15 @@ export class Mesh {
       clock: this.clock,
       logger: init.logger,
       isBanned: (peerId) => bans.has(peerId),
-      isMember: () => role.certificate() !== undefined
+      isMember: () => role.certificate() !== undefined,
+      welcomes: (peerId) => role.welcomes(peerId)
     })
     this.dht = new DhtDirectory({
       routing: node.libp2p.contentRouting,
       self: node.libp2p.peerId,
       logger: init.logger,
-      metrics
+      metrics,
+      maxRecords: role.maxRecords
     })
   }
 

@@ -9,6 +9,9 @@ import type { JoinToken } from './membership/join-token.ts'
 import { Mesh, type MeshInit } from './mesh.ts'
 import { ADMISSION_PROTOCOL, RENDEZVOUS_PROTOCOL } from './protocols.ts'
 
+/** Blobs that the registry tells the DHT of; it sees every blob, and agents find it without the DHT too. */
+export const MAX_PROVIDED_BLOBS = 100_000
+
 /** What the registry's node is made of. */
 export interface RegistrySwarmInit extends MeshInit {
   /** The token that nodes must show; made with this registry's identity. */
@@ -50,6 +53,10 @@ export async function createRegistrySwarm(init: RegistrySwarmInit): Promise<Regi
     fallback: undefined,
     certificate: () => certificate,
     discover: () => Promise.resolve(),
+    // It is dialled by who needs it, and dials nobody by itself.
+    learned: () => undefined,
+    welcomes: () => true,
+    maxRecords: MAX_PROVIDED_BLOBS,
     onLink: (peerId, shown) => logger.info({ peer: peerId, zone: shown.zone }, 'a node joined the mesh'),
     onUnlink: (peerId) => rendezvous.departed(peerId)
   })

@@ -18,6 +18,8 @@ export interface SwarmGauges {
   peers(): Readonly<Record<'connected' | 'banned', number>>
   /** Open direct lanes by direction. */
   lanes(): Readonly<Record<'receiving' | 'sending', number>>
+  /** Blobs of which the DHT has been told, and is told again while they are here. */
+  records(): number
   load(): {
     readonly queuedUploads: number
     readonly pendingBytes: number
@@ -68,6 +70,14 @@ export function createSwarmMetrics(register: Registry, gauges: SwarmGauges): Swa
     registers,
     collect() {
       for (const [direction, count] of Object.entries(gauges.lanes())) this.set({ direction }, count)
+    }
+  })
+  new Gauge({
+    name: 'shoal_provider_records',
+    help: 'Blobs that the DHT has been told of and is told of again while they are here',
+    registers,
+    collect() {
+      this.set(gauges.records())
     }
   })
   const loads = [

@@ -84,7 +84,8 @@ export async function createNode(
     metrics: createSwarmMetrics(register, {
       peers: () => ({ connected: 0, banned: 0 }),
       lanes: () => ({ receiving: 0, sending: 0 }),
-      load: () => exchange.load
+      load: () => exchange.load,
+      records: () => 0
     }),
     transfer,
     uploadLimiter: new RateLimiter(),

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { describe, it } from 'node:test'
+import type { Digest } from '@shoal/oci'
 import { CHUNK_FRAME_HEADER_BYTES, EXCHANGE_VERSION, encodeFrame, writeChunkHeader } from '../src/exchange/frame.ts'
 import { FrameParser } from '../src/exchange/frame-parser.ts'
 import { createMemoryLanes } from '../src/exchange/memory-lane.ts'
 import { type Identity, identityFromKey } from '../src/identity.ts'
 import { signCertificate } from '../src/membership/certificate.ts'
-import { add, certificateOf, connect, createNode, MIB, NOW, read } from './exchange-nodes.ts'
+import { add, certificateOf, connect, createNode, type ExchangeNode, MIB, NOW, read } from './exchange-nodes.ts'
 
 describe('a stranger', () => {
   const shown = async (hello: (identity: Identity) => Uint8Array[]) => {
@@ -62,17 +63,17 @@ describe('a stranger', () => {
 })
 
 describe('a member that lies about the size of a small blob', () => {
-  it('is banned, and the blob comes from elsewhere at the next try', async () => {
-    const bytes = Buffer.from('the right bytes of a small blob')
-    const [registry, a] = [await createNode('registry'), await createNode('agent')]
-    const digest = await add(registry, bytes)
+  const bytes = Buffer.from('the right bytes of a small blob')
+
+  /** Links `node` with a member that says that the blob has the size of `wrong`, and sends that. */
+  async function linkLiar(node: ExchangeNode, digest: Digest, wrong: Uint8Array): Promise<Identity> {
     const liar = await identityFromKey(generateKeyPairSync('ed25519').privateKey)
     const [left, right] = createMemoryLanes({ schedule: setImmediate })
-    const wrong = Buffer.from('wrong')
+    const bits = wrong.length === 0 ? new Uint8Array() : Uint8Array.of(0x80)
     const parser = new FrameParser({
       onFrame(frame) {
         if (frame.type === 'bitfield') {
-          const state = { size: wrong.length, chunkSize: MIB, NOW, bits: Uint8Array.of(0x80) }
+          const state = { size: wrong.length, chunkSize: MIB, bits }
           left.send(encodeFrame({ type: 'bitfield', channel: 1, digest, want: false, absent: false, state }))
         } else if (frame.type === 'ask') {
           const head = new Uint8Array(CHUNK_FRAME_HEADER_BYTES)
@@ -83,16 +84,38 @@ describe('a member that lies about the size of a small blob', () => {
       onPiece: () => undefined
     })
     left.attach({ onData: (received) => parser.push(received), onClose: () => undefined })
-    a.exchange.accept(right, liar.peerId, false)
+    node.exchange.accept(right, liar.peerId, false)
     const certificate = certificateOf(liar, 'agent')
     left.send(encodeFrame({ type: 'hello', version: EXCHANGE_VERSION, certificate, agent: 'liar' }))
+    return liar
+  }
 
+  it('is banned, and the blob comes from elsewhere at the next try', async () => {
+    const [registry, a] = [await createNode('registry'), await createNode('agent')]
+    const digest = await add(registry, bytes)
+    const liar = await linkLiar(a, digest, Buffer.from('wrong'))
     const first = await a.exchange.fetch(digest)
-    assert.equal(first.size, wrong.length)
-    await assert.rejects(a.exchange.completion(digest), { code: 'CHUNK_MISMATCH' })
+    assert.equal(first.size, 5)
+    // Who waits for the first byte is not told a size that no chunk has proved.
+    await Promise.all(
+      [first.available(0), a.exchange.completion(digest)].map((wait) =>
+        assert.rejects(wait, { code: 'CHUNK_MISMATCH' })
+      )
+    )
     await first.close()
     assert.ok(a.bans.has(liar.peerId))
     connect(a, registry)
     assert.ok((await read(await a.exchange.fetch(digest))).equals(bytes))
+  })
+
+  it('cannot have it taken for an empty one', async () => {
+    const [registry, a] = [await createNode('registry'), await createNode('agent')]
+    const digest = await add(registry, bytes)
+    await linkLiar(a, digest, new Uint8Array())
+    const fetched = a.exchange.fetch(digest)
+    connect(a, registry)
+    assert.ok((await read(await fetched)).equals(bytes))
+    await a.exchange.completion(digest)
+    assert.deepEqual(await a.store.stat(digest), { digest, size: bytes.length })
   })
 })

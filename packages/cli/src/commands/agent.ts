@@ -1,6 +1,7 @@
 import { REGISTRY_HOST } from '../containerd/registry-host.ts'
 import { defaulted, optional, repeated, required } from '../options/option.ts'
 import { ADDRESS, formatAddress } from '../values/address.ts'
+import { choice } from '../values/choice.ts'
 import { MESH_ADDRESS } from '../values/mesh-address.ts'
 import { RATE, SIZE } from '../values/size.ts'
 import { DIRECTORY, NAME } from '../values/text.ts'
@@ -15,6 +16,8 @@ import { serve } from './serve.ts'
 
 /** Size of an agent's store from which old blobs make room for new ones. */
 export const DEFAULT_CACHE_SIZE = '50GiB'
+
+const DEFAULT_PREFETCH = 'on'
 
 /** `shoal agent`: runs a node's mirror. */
 export const agentCommand = defineCommand({
@@ -37,6 +40,11 @@ export const agentCommand = defineCommand({
     'cache-size': defaulted(SIZE, DEFAULT_CACHE_SIZE, 'how much is kept before the blobs used longest ago are removed'),
     'upload-rate': optional(RATE, 'most bytes per second that it sends to peers (default no limit)'),
     'download-rate': optional(RATE, 'most bytes per second that it asks of peers (default no limit)'),
+    prefetch: defaulted(
+      choice('on', 'off'),
+      DEFAULT_PREFETCH,
+      'fetch the layers of an image as soon as its manifest was asked for'
+    ),
     ...logOptions('info'),
     ...COMMON_OPTIONS
   },
@@ -57,6 +65,7 @@ export const agentCommand = defineCommand({
       cacheBytes: values['cache-size'],
       uploadRate: values['upload-rate'],
       downloadRate: values['download-rate'],
+      prefetch: values.prefetch === 'on',
       logger
     })
     logger.info(

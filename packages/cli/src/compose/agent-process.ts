@@ -30,6 +30,8 @@ export interface AgentConfig {
   /** Bytes per second to and from peers; undefined for no limit. */
   readonly uploadRate: number | undefined
   readonly downloadRate: number | undefined
+  /** Whether the blobs of an image are fetched once its manifest was served. @default true */
+  readonly prefetch?: boolean
   readonly logger: Logger
 }
 
@@ -74,7 +76,8 @@ export async function startAgent(config: AgentConfig): Promise<RunningProcess> {
       listen: config.listen,
       logger: logger.child({ part: 'mirror' }),
       metrics,
-      transfer
+      transfer,
+      prefetch: config.prefetch ?? true
     })
     teardown.add('mirror', () => agent.stop())
     let started = false

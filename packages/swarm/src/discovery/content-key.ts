@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type Digest, digestAlgorithm, digestBytes } from '@shoal/oci'
+import { type Digest, digestAlgorithm, digestBytes, parseDigest } from '@shoal/oci'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { create as createMultihash } from 'multiformats/hashes/digest'
@@ -13,4 +13,9 @@ const SHA2_256 = 0x12
 export function contentKey(digest: Digest): CID {
   const hash = digestAlgorithm(digest) === 'sha256' ? digestBytes(digest) : createHash('sha256').update(digest).digest()
   return CID.createV1(raw.code, createMultihash(SHA2_256, hash))
+}
+
+/** The SHA-256 digest behind a DHT key; for the key of a digest of another algorithm that of no blob. */
+export function digestOfKey(key: CID): Digest {
+  return parseDigest(`sha256:${Buffer.from(key.multihash.digest).toString('hex')}`)
 }

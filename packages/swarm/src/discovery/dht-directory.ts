@@ -1,9 +1,10 @@
 import type { ContentRouting, PeerId } from '@libp2p/interface'
 import { type Digest, isDigest } from '@shoal/oci'
+import type { CID } from 'multiformats/cid'
 import type { PeerAddress } from '../exchange/frame.ts'
 import type { Logger } from '../logger.ts'
 import type { SwarmMetrics } from '../swarm-metrics.ts'
-import { contentKey } from './content-key.ts'
+import { contentKey, digestOfKey } from './content-key.ts'
 
 /** A lookup ends after this time, whatever it has found. */
 export const FIND_TIMEOUT_MS = 2_000
@@ -22,18 +23,27 @@ export interface DhtDirectoryInit {
   readonly self: PeerId
   readonly logger: Logger
   readonly metrics: SwarmMetrics
+  /** Records that are kept and renewed; when there are more, the oldest is withdrawn. */
+  readonly maxRecords: number
 }
 
 /** Provider records in the DHT: told in the background, looked up with a deadline. */
 export class DhtDirectory {
   readonly #init: DhtDirectoryInit
   readonly #waiting = new Set<Digest>()
+  /** Blobs of which records are kept, the one named longest ago first. libp2p renews them as long as they are not withdrawn. */
+  readonly #records = new Set<Digest>()
   readonly #controller = new AbortController()
   #providing = 0
   #finding = 0
 
   constructor(init: DhtDirectoryInit) {
     this.#init = init
+  }
+
+  /** Records that are kept, those waiting to be told included. */
+  get records(): number {
+    return this.#records.size
   }
 
   stop(): void {
@@ -44,7 +54,12 @@ export class DhtDirectory {
   /** Says that we have a blob, in the background. */
   provide(digest: Digest): void {
     if (this.#controller.signal.aborted) return
+    this.#records.delete(digest)
+    this.#records.add(digest)
+    const [oldest] = this.#records
+    if (this.#records.size > this.#init.maxRecords && oldest !== undefined) this.withdraw(oldest)
     if (this.#waiting.size >= MAX_WAITING_RECORDS) {
+      this.#records.delete(digest)
       this.#init.metrics.provided('dropped')
       return
     }
@@ -52,9 +67,27 @@ export class DhtDirectory {
     while (this.#providing < CONCURRENT_PROVIDES && this.#waiting.size > 0) void this.#work()
   }
 
+  /**
+   * Takes up the records of an earlier run: those of blobs that have gone meanwhile, and those beyond the bound, are not
+   * renewed any more.
+   *
+   * @param holds whether a blob is here. What is keyed by the hash of its digest's text does not show which blob it is and
+   * is told anew when it is fetched again.
+   */
+  async restore(keys: AsyncIterable<CID>, holds: (digest: Digest) => Promise<boolean>): Promise<void> {
+    for await (const key of keys) {
+      if (this.#controller.signal.aborted) return
+      const digest = digestOfKey(key)
+      if (this.#records.has(digest)) continue
+      if (this.#records.size < this.#init.maxRecords && (await holds(digest))) this.#records.add(digest)
+      else this.withdraw(digest)
+    }
+  }
+
   /** Does not renew the record of a blob any more. Peers that were told keep it until it expires. */
   withdraw(digest: Digest): void {
     this.#waiting.delete(digest)
+    this.#records.delete(digest)
     Promise.resolve(this.#init.routing.cancelReprovide(contentKey(digest))).catch((error: unknown) =>
       this.#init.logger.debug({ error, digest }, 'cannot cancel a provider record')
     )
@@ -81,6 +114,8 @@ export class DhtDirectory {
     try {
       await routing.provide(contentKey(digest), { signal })
       metrics.provided('ok')
+      // Withdrawn while it was being told: it is not to be renewed.
+      if (!this.#records.has(digest)) this.withdraw(digest)
     } catch (error) {
       metrics.provided('failed')
       if (!this.#controller.signal.aborted) logger.debug({ error, digest }, 'cannot tell the DHT of a blob')

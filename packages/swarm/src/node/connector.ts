@@ -9,12 +9,9 @@ import type { Logger } from '../logger.ts'
 
 /** The exchange protocol over a libp2p stream. */
 export const EXCHANGE_PROTOCOL = '/shoal/exchange/1.0.0'
-/** Peers that an agent looks for by itself; it answers more. */
-export const TARGET_LINKS = 24
 /** A peer that has shown no certificate this long after it connected is disconnected. */
 export const STRANGER_TIMEOUT_MS = 15_000
 const DIAL_TIMEOUT_MS = 5_000
-const MAX_DIALS = 16
 const SWEEP_MS = 5_000
 
 /** What a connector needs. */
@@ -26,12 +23,15 @@ export interface ConnectorInit {
   readonly isBanned: (peerId: string) => boolean
   /** Whether we have a certificate to show. */
   readonly isMember: () => boolean
+  /** Whether a link with a peer to which there is a connection is welcome. */
+  readonly welcomes: (peerId: string) => boolean
 }
 
 /** Turns addresses into links: dials peers, opens the exchange on every connection, and drops strangers. */
 export class Connector {
   readonly #init: ConnectorInit
-  readonly #dials = new Map<string, Promise<void>>()
+  /** Peers with which an exchange is being opened. */
+  readonly #opening = new Map<string, Promise<void>>()
   readonly #controller = new AbortController()
   #stopSweep: () => void = () => undefined
 
@@ -49,10 +49,9 @@ export class Connector {
       },
       { maxInboundStreams: 2, maxOutboundStreams: 2 }
     )
-    // The DHT dials too; who dials opens the exchange, so that both sides show their certificates.
-    libp2p.addEventListener('connection:open', (event: CustomEvent<Connection>) => {
-      if (event.detail.direction === 'outbound') void this.#open(event.detail)
-    })
+    // The DHT dials too; who dials opens the exchange, so that both sides show their certificates. Without an exchange the
+    // connection lasts long enough for the DHT's question.
+    libp2p.addEventListener('connection:open', (event: CustomEvent<Connection>) => this.#openIfWelcome(event.detail))
     this.#stopSweep = clock.every(SWEEP_MS, () => this.#dropStrangers())
   }
 
@@ -61,54 +60,63 @@ export class Connector {
     this.#controller.abort(new Error('this node is stopping'))
   }
 
-  /** Connects to peers for which there is room. Resolves when each is linked, or has failed. */
-  async connect(peers: readonly PeerAddress[], options?: { beyondTarget?: boolean }): Promise<void> {
-    const room = options?.beyondTarget === true ? MAX_DIALS : TARGET_LINKS - this.#init.exchange.peers.length
-    const wanted = peers.filter(({ peerId }) => this.#isWanted(peerId)).slice(0, Math.max(0, room))
-    await Promise.all(wanted.map((peer) => this.#dialOnce(peer)))
-  }
-
-  #isWanted(peerId: string): boolean {
-    const { exchange, isBanned, libp2p, isMember } = this.#init
-    return isMember() && peerId !== libp2p.peerId.toString() && !exchange.hasLink(peerId) && !isBanned(peerId)
-  }
-
-  #dialOnce(peer: PeerAddress): Promise<void> {
-    const known = this.#dials.get(peer.peerId)
-    if (known !== undefined) return known
-    if (this.#dials.size >= MAX_DIALS) return Promise.resolve()
-    const dial = this.#dial(peer)
-      .catch((error: unknown) => this.#init.logger.debug({ error, peer: peer.peerId }, 'cannot connect to a peer'))
-      .finally(() => this.#dials.delete(peer.peerId))
-    this.#dials.set(peer.peerId, dial)
-    return dial
-  }
-
-  async #dial(peer: PeerAddress): Promise<void> {
+  /**
+   * Connects to a peer and opens the exchange with it; whether it is a member shows after that.
+   *
+   * @throws when it cannot be reached, or does not speak the exchange
+   */
+  async dial(peer: PeerAddress): Promise<void> {
     const signal = AbortSignal.any([this.#controller.signal, AbortSignal.timeout(DIAL_TIMEOUT_MS)])
     const addresses = peer.addresses.map((address) => withPeerId(address, peer.peerId))
     const target = addresses.length > 0 ? addresses : peerIdFromString(peer.peerId)
     await this.#open(await this.#init.libp2p.dial(target, { signal }))
   }
 
-  /** Opens the exchange on a connection that we dialled, unless the peer has a link already. */
-  async #open(connection: Connection): Promise<void> {
-    const { exchange, logger } = this.#init
-    const peerId = connection.remotePeer.toString()
-    if (!this.#isWanted(peerId) || connection.status !== 'open') return
-    try {
-      const signal = AbortSignal.any([this.#controller.signal, AbortSignal.timeout(DIAL_TIMEOUT_MS)])
-      const stream = await connection.newStream(EXCHANGE_PROTOCOL, { signal })
-      if (!exchange.accept(new Libp2pLane(stream), peerId, true)) stream.abort(new Error('there is a link already'))
-    } catch (error) {
-      logger.debug({ error, peer: peerId }, 'cannot open the exchange with a peer')
-    }
+  /** Opens the exchange on every connection that has none and is welcome, once we have become a member. */
+  linkAll(): void {
+    for (const connection of this.#init.libp2p.getConnections()) this.#openIfWelcome(connection)
   }
 
-  /** Opens the exchange on every connection that has none, once we have become a member. */
-  linkAll(): void {
-    for (const connection of this.#init.libp2p.getConnections()) {
-      if (connection.direction === 'outbound') void this.#open(connection)
+  /** Whether a peer needs no dial, or must not have one. */
+  isTaken(peerId: string): boolean {
+    const { exchange, isBanned, libp2p } = this.#init
+    return peerId === libp2p.peerId.toString() || exchange.hasLink(peerId) || isBanned(peerId)
+  }
+
+  #openIfWelcome(connection: Connection): void {
+    const peerId = connection.remotePeer.toString()
+    if (connection.direction !== 'outbound' || !this.#init.welcomes(peerId)) return
+    this.#open(connection).catch((error: unknown) =>
+      this.#init.logger.debug({ error, peer: peerId }, 'cannot open the exchange with a peer')
+    )
+  }
+
+  /** Opens the exchange on a connection that we dialled, unless the peer has a link already. */
+  #open(connection: Connection): Promise<void> {
+    const peerId = connection.remotePeer.toString()
+    const opening = this.#opening.get(peerId) ?? this.#openOnce(connection).finally(() => this.#opening.delete(peerId))
+    this.#opening.set(peerId, opening)
+    return opening
+  }
+
+  async #openOnce(connection: Connection): Promise<void> {
+    const { exchange, isMember } = this.#init
+    const peerId = connection.remotePeer.toString()
+    if (!isMember() || this.isTaken(peerId) || connection.status !== 'open') return
+    const signal = AbortSignal.any([this.#controller.signal, AbortSignal.timeout(DIAL_TIMEOUT_MS)])
+    const stream = await connection.newStream(EXCHANGE_PROTOCOL, { signal })
+    if (!exchange.accept(new Libp2pLane(stream), peerId, true)) stream.abort(new Error('there is a link already'))
+  }
+
+  /** Lets a peer go that has done nothing wrong. */
+  release(peerId: string): void {
+    const { exchange, libp2p, logger } = this.#init
+    exchange.unlink(peerId)
+    for (const connection of libp2p.getConnections(peerIdFromString(peerId))) {
+      connection.close({ signal: AbortSignal.timeout(DIAL_TIMEOUT_MS) }).catch((error: unknown) => {
+        logger.debug({ error, peer: peerId }, 'a connection did not close well')
+        connection.abort(new Error('this peer is not needed any more'))
+      })
     }
   }
 

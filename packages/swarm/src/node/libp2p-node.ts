@@ -8,6 +8,10 @@ import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { LevelDatastore } from 'datastore-level'
 import { createLibp2p } from 'libp2p'
+import { base32 } from 'multiformats/bases/base32'
+import { CID } from 'multiformats/cid'
+import * as raw from 'multiformats/codecs/raw'
+import { decode as decodeMultihash } from 'multiformats/hashes/digest'
 import type { Identity } from '../identity.ts'
 import { announceable, type ListenAddress, listenMultiaddrs } from './listen-addresses.ts'
 
@@ -19,6 +23,8 @@ const DHT_ALPHA = 4
 const PROVIDER_VALIDITY_MS = 24 * 3_600_000
 const REPROVIDE_INTERVAL_MS = 3_600_000
 const REPROVIDE_THRESHOLD_MS = 12 * 3_600_000
+/** Where kad-dht keeps provider records in its datastore: below it the key's multihash, then the provider. */
+const PROVIDER_RECORDS = '/dht/provider/'
 const MAX_CONNECTIONS = 1_000
 /** A rollout makes many nodes dial one at the same moment, often from behind one address. */
 const MAX_PENDING_CONNECTIONS = 256
@@ -36,6 +42,8 @@ export interface NodeServices extends Record<string, unknown> {
 /** A libp2p node with the datastore that it was given. */
 export interface Libp2pNode {
   readonly libp2p: Libp2p<NodeServices>
+  /** Keys of our own provider records, this run's and earlier ones', which libp2p renews until they are cancelled. */
+  provided(): AsyncIterable<CID>
   close(): Promise<void>
 }
 
@@ -112,6 +120,13 @@ export async function createLibp2pNode(init: Libp2pNodeInit): Promise<Libp2pNode
   })
   return {
     libp2p,
+    async *provided() {
+      for await (const key of datastore.queryKeys({ prefix: PROVIDER_RECORDS })) {
+        const [multihash = '', peerId] = key.toString().slice(PROVIDER_RECORDS.length).split('/')
+        if (peerId !== init.identity.peerId) continue
+        yield CID.createV1(raw.code, decodeMultihash(base32.baseDecode(multihash)))
+      }
+    },
     async close() {
       // A graceful close waits for streams that the other side may leave open; whoever stops has said all it had to.
       for (const connection of libp2p.getConnections()) connection.abort(new Error('this node is stopping'))

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { describe, it } from 'node:test'
+import { type Digest, digestOf } from '@shoal/oci'
+import type { CID } from 'multiformats/cid'
+import { Registry } from 'prom-client'
+import { Exchange } from '../src/blob/exchange.ts'
+import type { Fallback } from '../src/blob/fallback.ts'
+import type { Clock } from '../src/clock.ts'
+import { contentKey } from '../src/discovery/content-key.ts'
+import { DhtDirectory } from '../src/discovery/dht-directory.ts'
+import { findPeers } from '../src/discovery/find-peers.ts'
+import { BATCH_MS, RendezvousClient } from '../src/discovery/rendezvous-client.ts'
+import { decodeRendezvousRequest, encodeRendezvousAnswer } from '../src/discovery/rendezvous-messages.ts'
+import type { PeerAddress } from '../src/exchange/frame.ts'
+import { silentLogger } from '../src/logger.ts'
+import { createSwarmMetrics } from '../src/swarm-metrics.ts'
+import { add, connect, createNode, exchangeInitOf, MIB, read, replaceExchange } from './exchange-nodes.ts'
+import { ManualClock } from './manual-clock.ts'
+
+const digests = Array.from({ length: 40 }, (_, i) => digestOf(Buffer.from(`blob ${i}`)))
+const never = new Promise<never>(() => undefined)
+
+async function settled(): Promise<void> {
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+describe('the rendezvous', () => {
+  it('is asked in one message for all blobs of an image, and not again when they are fetched', async () => {
+    const clock = new ManualClock()
+    const asked: (readonly Digest[])[] = []
+    const ask = (message: Uint8Array) => {
+      const { want } = decodeRendezvousRequest(message)
+      asked.push(want)
+      return Promise.resolve(encodeRendezvousAnswer({ peers: want.map(() => []) }))
+    }
+    const client = new RendezvousClient({ clock, logger: silentLogger, ask })
+    const expected = digests.map((digest) => client.find(digest))
+    clock.advance(BATCH_MS)
+    await Promise.all(expected)
+    await Promise.all(digests.map((digest) => client.find(digest)))
+    clock.advance(BATCH_MS)
+    assert.deepEqual(asked, [digests])
+  })
+})
+
+describe('discovery', () => {
+  it('does not wait for one way to try another', async () => {
+    const linked: string[] = []
+    const link = (peers: readonly PeerAddress[]) => {
+      linked.push(...peers.map(({ peerId }) => peerId))
+      return Promise.resolve()
+    }
+    async function* silentDht(): AsyncGenerator<PeerAddress> {
+      yield await never
+    }
+    async function* dht(): AsyncGenerator<PeerAddress> {
+      yield { peerId: 'by-dht', addresses: [] }
+    }
+    void findPeers({ rendezvous: () => never, dht, link })
+    void findPeers({ rendezvous: () => Promise.resolve([{ peerId: 'named', addresses: [] }]), dht: silentDht, link })
+    await settled()
+    assert.deepEqual(linked.sort(), ['by-dht', 'named'])
+    await findPeers({ rendezvous: () => Promise.reject(new Error('no link')), dht, link })
+    assert.equal(linked.length, 3)
+  })
+
+  it('and a registry that is gone cost nothing when a connected peer has the blob', async () => {
+    const [registry, holder, a] = [await createNode('registry'), await createNode('agent'), await createNode('agent')]
+    const blobs = [randomBytes(MIB / 2), randomBytes(3 * MIB)]
+    connect(holder, registry)
+    for (const bytes of blobs) await read(await holder.exchange.fetch(await add(registry, bytes)))
+    await Promise.all(blobs.map((bytes) => holder.exchange.completion(digestOf(bytes))))
+    await registry.exchange.stop()
+
+    // No timer ever fires and nobody outside answers: whatever would wait for either waits for ever.
+    const clock: Clock = { now: () => 0, after: () => () => undefined, every: () => () => undefined }
+    const silent: Fallback = { chunkMap: () => never, read: () => never }
+    await a.exchange.stop()
+    const exchange = new Exchange({ ...exchangeInitOf(a), clock, fallback: silent, discover: () => never })
+    replaceExchange(a, exchange)
+    exchange.start()
+    connect({ ...a, exchange }, holder)
+    for (const bytes of blobs) assert.ok((await read(await exchange.fetch(digestOf(bytes)))).equals(bytes))
+  })
+})
+
+describe('provider records', () => {
+  function directory(maxRecords: number) {
+    const log: string[] = []
+    const name = (key: CID) => String(digests.findIndex((digest) => contentKey(digest).equals(key)))
+    const metrics = createSwarmMetrics(new Registry(), {
+      peers: () => ({ connected: 0, banned: 0 }),
+      lanes: () => ({ receiving: 0, sending: 0 }),
+      load: () => ({ queuedUploads: 0, pendingBytes: 0, storingBytes: 0, waitingPrefetches: 0 }),
+      records: () => dht.records
+    })
+    const routing = {
+      provide: (key: CID) => Promise.resolve(void log.push(`+${name(key)}`)),
+      cancelReprovide: (key: CID) => Promise.resolve(void log.push(`-${name(key)}`)),
+      async *findProviders() {
+        yield* []
+      }
+    }
+    // Only compared with providers that are found, of which there are none.
+    const self = {} as ConstructorParameters<typeof DhtDirectory>[0]['self']
+    const dht = new DhtDirectory({ routing, self, logger: silentLogger, metrics, maxRecords })
+    return { dht, log }
+  }
+  const [a, b, c, d] = digests as [Digest, Digest, Digest, Digest]
+
+  it('are bounded: the oldest is not renewed any more', async () => {
+    const { dht, log } = directory(2)
+    for (const digest of [a, b, a, c]) {
+      dht.provide(digest)
+      await settled()
+    }
+    assert.deepEqual(log, ['+0', '+1', '+0', '-1', '+2'])
+    assert.equal(dht.records, 2)
+    dht.withdraw(a)
+    assert.equal(dht.records, 1)
+    assert.equal(log.at(-1), '-0')
+  })
+
+  it('of an earlier run are kept for what is here, and withdrawn for what has gone', async () => {
+    const { dht, log } = directory(2)
+    async function* keys() {
+      for (const digest of [a, b, c, d]) yield contentKey(digest)
+    }
+    await dht.restore(keys(), (digest) => Promise.resolve(digest !== b))
+    assert.deepEqual(log, ['-1', '-3'], 'one has gone, and one is beyond the bound')
+    assert.equal(dht.records, 2)
+  })
+})
