@@ -22,6 +22,8 @@ export interface LogLine {
 /** A registry that listens on loopback, and what went on around it. */
 export interface Harness {
   readonly registry: Registry
+  /** Its data folder. */
+  readonly directory: string
   readonly store: ContentStore
   readonly metrics: MetricsRegistry
   readonly announced: Digest[]
@@ -74,6 +76,7 @@ export async function prepareRegistry(t: TestContext, options: HarnessOptions = 
   })
   return {
     registry,
+    directory,
     store: options.store ?? store,
     metrics,
     announced,
