@@ -93,7 +93,12 @@ export class Leases {
   /** Forget a digest that is gone. To be called within `unlessHeld`. */
   async forget(digest: Digest): Promise<void> {
     this.#uses.delete(digest)
-    await this.#init.records.delete([digest])
+    try {
+      await this.#init.records.delete([digest])
+    } catch (error) {
+      // It only costs its few bytes.
+      this.#init.onError(error)
+    }
   }
 
   async #lastUse(digest: Digest): Promise<number | undefined> {
