@@ -24,6 +24,7 @@ export interface Harness {
   readonly registry: Registry
   /** Its data folder. */
   readonly directory: string
+  /** Its blobs, unless it was given another store. */
   readonly store: ContentStore
   readonly metrics: MetricsRegistry
   readonly announced: Digest[]
@@ -37,18 +38,15 @@ export interface Harness {
   readonly request: (path: string, init?: RequestInit & { duplex?: 'half' }) => Promise<Response>
 }
 
-/** What may be different about it. */
-export type HarnessOptions = Partial<RegistryInit> & { readonly store?: ContentStore }
-
 /** Run a registry for one test. */
-export async function startRegistry(t: TestContext, options: HarnessOptions = {}): Promise<Harness> {
+export async function startRegistry(t: TestContext, options: Partial<RegistryInit> = {}): Promise<Harness> {
   const harness = await prepareRegistry(t, options)
   await harness.registry.start()
   return harness
 }
 
 /** A registry for one test that is not started. */
-export async function prepareRegistry(t: TestContext, options: HarnessOptions = {}): Promise<Harness> {
+export async function prepareRegistry(t: TestContext, options: Partial<RegistryInit> = {}): Promise<Harness> {
   const directory = await mkdtemp(join(tmpdir(), 'shoal-registry-'))
   const { privateKey } = generateKeyPairSync('ed25519')
   const store = await ContentStore.open({ directory: join(directory, 'content'), signer: privateKey })
@@ -77,7 +75,7 @@ export async function prepareRegistry(t: TestContext, options: HarnessOptions = 
   return {
     registry,
     directory,
-    store: options.store ?? store,
+    store,
     metrics,
     announced,
     lines,
