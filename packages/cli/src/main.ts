@@ -1,5 +1,6 @@
 import { agentCommand } from './commands/agent.ts'
 import type { Command, CommandContext } from './commands/command.ts'
+import { gcCommand } from './commands/gc.ts'
 import { nodeConfigureCommand } from './commands/node-configure.ts'
 import { nodeRestoreCommand } from './commands/node-restore.ts'
 import { pullCommand } from './commands/pull.ts'
@@ -21,6 +22,7 @@ export const COMMANDS: readonly Command[] = [
   agentCommand,
   pullCommand,
   statusCommand,
+  gcCommand,
   nodeConfigureCommand,
   nodeRestoreCommand,
   tokenShowCommand

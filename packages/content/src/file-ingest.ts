@@ -11,6 +11,7 @@ import { ChunkHasher } from './chunk-hasher.ts'
 import type { ChunkMap } from './chunk-map.ts'
 import { IngestBusyError, StoreClosedError, StoreFullError } from './errors.ts'
 import { removeFile } from './files.ts'
+import type { FreeSpace } from './free-space.ts'
 import type { Ingest } from './ingest.ts'
 import { type ByteTaker, collected, untilAbortedStream, writeHashed } from './ingest-stream.ts'
 
@@ -28,6 +29,7 @@ export interface FileIngestInit {
   /** Whether chunk maps are wanted. */
   readonly chunked: boolean
   readonly pool: BufferPool
+  readonly space: FreeSpace
   /** Make the file the whole blob. Where the blob is there already, the file is left where it is. */
   readonly commit: (file: FileHandle, path: string, info: BlobInfo, map: ChunkMap | undefined) => Promise<void>
   readonly onOver: (ingest: FileIngest) => void
@@ -76,6 +78,7 @@ export class FileIngest implements Ingest {
           untilAbortedStream(source, AbortSignal.any(signals)),
           (pieces) => this.#withinSize(pieces),
           (pieces) => collected(pieces, buffers),
+          (filled) => this.#withinSpace(filled),
           async (filled) =>
             await writeHashed(filled, {
               file,
@@ -165,6 +168,13 @@ export class FileIngest implements Ingest {
       return await current
     } finally {
       this.#current = undefined
+    }
+  }
+
+  async *#withinSpace(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+    for await (const piece of source) {
+      await this.#init.space.claim(piece.length)
+      yield piece
     }
   }
 

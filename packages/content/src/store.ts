@@ -19,6 +19,7 @@ import { IngestBusyError, StoreClosedError } from './errors.ts'
 import { Eviction } from './eviction.ts'
 import { FileIngest } from './file-ingest.ts'
 import { storeError } from './files.ts'
+import { FreeSpace } from './free-space.ts'
 import { type Ingest, type IngestOptions, isIngestId, type PendingIngest } from './ingest.ts'
 import { KeyedLock } from './keyed-lock.ts'
 import { Layout } from './layout.ts'
@@ -51,6 +52,7 @@ export class ContentStore {
   readonly #lock = new KeyedLock<Digest>()
   readonly #making = new KeyedLock<Digest>()
   readonly #pool = new BufferPool()
+  readonly #space: FreeSpace
   readonly #memory: ChunkMemory
   #lastUpload = 0
   #closing: Promise<void> | undefined
@@ -65,6 +67,7 @@ export class ContentStore {
     measureSendBuffers(init.metrics, sendBuffers)
     this.#init = init
     this.#layout = layout
+    this.#space = new FreeSpace(init.directory)
     this.#metadata = metadata
     this.#index = index
     this.#blobs = new WholeBlobs({ ...shared, buffers: this.buffers })
@@ -150,6 +153,7 @@ export class ContentStore {
       algorithm: options?.algorithm ?? 'sha256',
       chunked: this.#init.signer !== undefined && !isOneChunk(options),
       pool: this.#pool,
+      space: this.#space,
       commit: async (file, from, info, map) => await this.#commitIngest(file, from, info, map),
       onOver: (over) => this.#ingests.delete(over)
     })

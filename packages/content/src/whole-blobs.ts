@@ -6,6 +6,7 @@ import type { BlobIndex } from './blob-index.ts'
 import type { BlobInfo } from './blob-info.ts'
 import type { LendingSource } from './blob-source.ts'
 import type { ChunkBuffers } from './chunk-buffers.ts'
+import { StoreFullError } from './errors.ts'
 import { FileSource } from './file-source.ts'
 import { errorCode, storeError, syncDirectory } from './files.ts'
 import type { KeyedLock } from './keyed-lock.ts'
@@ -105,7 +106,10 @@ export class WholeBlobs {
         throw error
       }
       if (entry.whole) this.removed.emit({ digest, size: entry.bytes })
-      await metadata.delete(digest)
+      await metadata.delete(digest).catch((error: unknown) => {
+        // The file is gone, which makes room; what is remembered of it is dropped at the next start.
+        if (!(error instanceof StoreFullError)) throw error
+      })
       return true
     })
   }

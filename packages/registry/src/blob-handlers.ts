@@ -33,7 +33,7 @@ export class BlobHandlers {
     const content = { digest, mediaType: 'application/octet-stream', ranges: true }
     let isLinked = await metadata.hasBlob(name, digest)
     // Whoever asks this way may not push what is here already, so that it has to stay until it is referred to.
-    if (isLinked && request.method === 'HEAD' && !(await leases.extend(digest))) {
+    if (isLinked && request.method === 'HEAD' && !(await leases.extend(digest, true))) {
       isLinked = await metadata.hasBlob(name, digest)
     }
     if (!isLinked || !(await sender.send(request, reply, content))) throw blobUnknown(name, digest)

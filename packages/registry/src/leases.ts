@@ -45,11 +45,13 @@ export class Leases {
   async holding<T>(digests: readonly Digest[], work: () => Promise<T>): Promise<T> {
     const held = [...new Set(digests)]
     for (const digest of held) this.#held.set(digest, (this.#held.get(digest) ?? 0) + 1)
+    // Holds at once. Only the answer waits for the disk.
+    const noted = this.#note(held)
     try {
-      await this.#note(held)
       for (const digest of held) await this.#lock.idle(digest)
       return await work()
     } finally {
+      await noted
       await this.#note(held)
       for (const digest of held) {
         const left = (this.#held.get(digest) ?? 1) - 1
@@ -62,10 +64,12 @@ export class Leases {
   /**
    * Keep a digest that was just found to be there for the grace window.
    *
+   * @param durable whether to wait until the lease survives the process; without it, reading waits for no write
    * @returns whether it is still sure to be there: `false` when a removal was under way, and one has to look again
    */
-  async extend(digest: Digest): Promise<boolean> {
-    await this.#note([digest])
+  async extend(digest: Digest, durable: boolean): Promise<boolean> {
+    const noted = this.#note([digest])
+    if (durable) await noted
     if (!this.#lock.busy(digest)) return true
     await this.#lock.idle(digest)
     return false
@@ -93,7 +97,12 @@ export class Leases {
   /** Forget a digest that is gone. To be called within `unlessHeld`. */
   async forget(digest: Digest): Promise<void> {
     this.#uses.delete(digest)
-    await this.#init.records.delete([digest])
+    try {
+      await this.#init.records.delete([digest])
+    } catch (error) {
+      // It only costs its few bytes.
+      this.#init.onError(error)
+    }
   }
 
   async #lastUse(digest: Digest): Promise<number | undefined> {
@@ -103,6 +112,7 @@ export class Leases {
     return written === undefined ? undefined : written + LEASE_GRANULARITY_MS
   }
 
+  /** Never throws. What it says holds in memory as soon as it is called. */
   async #note(digests: readonly Digest[]): Promise<void> {
     const { now, onError, records } = this.#init
     const at = now()

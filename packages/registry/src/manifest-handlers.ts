@@ -58,7 +58,10 @@ export class ManifestHandlers {
     const { leases, metadata, pulls, sender } = this.#init
     let manifest = await this.#find(name, reference)
     // Its layers are pulled next, or it becomes part of an index without being pushed again.
-    if (manifest !== undefined && !(await leases.extend(manifest.digest))) manifest = await this.#find(name, reference)
+    const isProbe = request.method === 'HEAD' && reference.includes(':')
+    if (manifest !== undefined && !(await leases.extend(manifest.digest, isProbe))) {
+      manifest = await this.#find(name, reference)
+    }
     if (manifest !== undefined) {
       const { digest, mediaType } = manifest
       // A HEAD by digest only asks whether it is here, before a push for instance.

@@ -22,6 +22,9 @@ export interface LogLine {
 /** A registry that listens on loopback, and what went on around it. */
 export interface Harness {
   readonly registry: Registry
+  /** Its data folder. */
+  readonly directory: string
+  /** Its blobs, unless it was given another store. */
   readonly store: ContentStore
   readonly metrics: MetricsRegistry
   readonly announced: Digest[]
@@ -35,18 +38,15 @@ export interface Harness {
   readonly request: (path: string, init?: RequestInit & { duplex?: 'half' }) => Promise<Response>
 }
 
-/** What may be different about it. */
-export type HarnessOptions = Partial<RegistryInit> & { readonly store?: ContentStore }
-
 /** Run a registry for one test. */
-export async function startRegistry(t: TestContext, options: HarnessOptions = {}): Promise<Harness> {
+export async function startRegistry(t: TestContext, options: Partial<RegistryInit> = {}): Promise<Harness> {
   const harness = await prepareRegistry(t, options)
   await harness.registry.start()
   return harness
 }
 
 /** A registry for one test that is not started. */
-export async function prepareRegistry(t: TestContext, options: HarnessOptions = {}): Promise<Harness> {
+export async function prepareRegistry(t: TestContext, options: Partial<RegistryInit> = {}): Promise<Harness> {
   const directory = await mkdtemp(join(tmpdir(), 'shoal-registry-'))
   const { privateKey } = generateKeyPairSync('ed25519')
   const store = await ContentStore.open({ directory: join(directory, 'content'), signer: privateKey })
@@ -74,7 +74,8 @@ export async function prepareRegistry(t: TestContext, options: HarnessOptions = 
   })
   return {
     registry,
-    store: options.store ?? store,
+    directory,
+    store,
     metrics,
     announced,
     lines,

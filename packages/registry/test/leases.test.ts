@@ -39,13 +39,13 @@ it('holds a digest while it is used and for the grace window', async () => {
 
 it('is written down now and then, and holds after a restart, rather too long than too short', async () => {
   const { leases, clock, restarted, writes } = made()
-  for (let n = 0; n < 100; n++) assert.equal(await leases.extend(A), true)
+  for (let n = 0; n < 100; n++) assert.equal(await leases.extend(A, true), true)
   assert.equal(writes(), 1)
   clock.now += LEASE_GRANULARITY_MS
-  await leases.extend(A)
+  await leases.extend(A, true)
   assert.equal(writes(), 2)
   clock.now += LEASE_GRANULARITY_MS - 1
-  await leases.extend(A)
+  await leases.extend(A, true)
   const again = restarted()
   clock.now += 59
   assert.equal(await again.unlessHeld(A, 60, yes), false)
@@ -66,7 +66,7 @@ it('a use that begins during a removal waits for its end', async () => {
   })
   await begun.promise
   const holding = leases.holding([A], async () => order.push('used'))
-  const extending = leases.extend(A)
+  const extending = leases.extend(A, true)
   await new Promise((done) => setImmediate(done))
   assert.deepEqual(order, [])
   resolve()
@@ -74,6 +74,18 @@ it('a use that begins during a removal waits for its end', async () => {
   await holding
   assert.equal(await extending, false)
   assert.deepEqual(order, ['removed', 'used'])
+})
+
+it('reading does not wait for the lease to be written, and it holds all the same', async () => {
+  const { leases: records } = new MemoryMetadata()
+  const put = async (): Promise<void> => await new Promise(() => undefined)
+  const leases = new Leases({
+    records: { ...records, get: async () => undefined, put },
+    now: () => 1000,
+    onError: assert.ifError
+  })
+  assert.equal(await leases.extend(A, false), true)
+  assert.equal(await leases.unlessHeld(A, 10, yes), false)
 })
 
 it('a disk that takes no writes does not end a lease', async () => {
@@ -84,7 +96,7 @@ it('a disk that takes no writes does not end a lease', async () => {
     now: () => 1000,
     onError: (error) => errors.push(error)
   })
-  await leases.extend(A)
+  await leases.extend(A, true)
   assert.equal(errors.length, 1)
   assert.equal(await leases.unlessHeld(A, 10, yes), false)
 })

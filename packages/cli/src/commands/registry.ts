@@ -1,8 +1,9 @@
-import { defaulted, optional } from '../options/option.ts'
+import { defaulted, optional, structure } from '../options/option.ts'
 import { ADDRESS, formatAddress } from '../values/address.ts'
 import { choice } from '../values/choice.ts'
 import { count } from '../values/count.ts'
 import { MESH_ADDRESS } from '../values/mesh-address.ts'
+import { POLICIES } from '../values/policies.ts'
 import { RATE } from '../values/size.ts'
 import { DIRECTORY, NAME } from '../values/text.ts'
 import { defineCommand } from './command.ts'
@@ -38,6 +39,7 @@ export const registryCommand = defineCommand({
       count(1, MAX_SEED_COPIES),
       'how often it sends a chunk to peers at most (default as often as they need)'
     ),
+    policies: structure(POLICIES, 'which tags to keep, which may not move, how large repositories may become'),
     ...logOptions('info'),
     ...COMMON_OPTIONS
   },
@@ -54,6 +56,7 @@ export const registryCommand = defineCommand({
       zone: values.zone ?? '',
       uploadRate: values['upload-rate'],
       seedCopies: values['seed-copies'],
+      policies: values.policies ?? [],
       logger
     })
     const { joinTokenFile, adminPasswordFile } = registry

@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
-import { createRegistry } from '@shoal/registry'
+import { createRegistry, type Policy } from '@shoal/registry'
 import {
   createRegistrySwarm,
   formatJoinToken,
@@ -40,6 +40,8 @@ export interface RegistryConfig {
   readonly uploadRate: number | undefined
   /** How often a chunk is sent to peers at most; undefined for as often as they need. */
   readonly seedCopies?: number | undefined
+  /** What tags are kept, which may not move, how large repositories may become. */
+  readonly policies?: readonly Policy[]
   readonly logger: Logger
 }
 
@@ -89,6 +91,7 @@ export async function startRegistry(config: RegistryConfig): Promise<RegistryPro
       anonymous: config.anonymous,
       adminPassword,
       seeder: swarm,
+      policies: config.policies ?? [],
       mesh: () => ({ peerId: swarm.peerId, addresses: [...swarm.addresses] }),
       logger: logger.child({ part: 'registry' }),
       metrics,

@@ -44,7 +44,7 @@ export function parseConfigFile(table: OptionTable, file: string, text: string):
     const values: readonly unknown[] = many ? value : [value]
     given.set(
       name,
-      values.map((item) => ({ key, text: scalarText(key, item) }))
+      values.map((item) => ({ key, text: option.kind === 'structure' ? JSON.stringify(item) : scalarText(key, item) }))
     )
   }
   return given

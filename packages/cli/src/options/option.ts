@@ -3,8 +3,8 @@ import type { ValueParser } from '../values/value-parser.ts'
 
 /** What one option is; flag, variable, key of the file and line of the help are all made from it. */
 export interface Option<T> {
-  /** `switch`: a flag without a value; `list`: may be given more than once. */
-  readonly kind: 'single' | 'list' | 'switch'
+  /** `switch`: a flag without a value; `list`: may be given more than once; `structure`: a list or mapping, elsewhere JSON. */
+  readonly kind: 'single' | 'list' | 'structure' | 'switch'
   readonly parser: ValueParser<unknown>
   readonly help: string
   /** Read by the parser when no source gives a value. */
@@ -46,6 +46,11 @@ export function required<T>(parser: ValueParser<T>, help: string): Option<T> {
 /** An option that may be given any number of times: commas part its values in the environment. */
 export function repeated<T>(parser: ValueParser<T>, help: string): Option<readonly T[]> {
   return { ...shape(parser, help, {}), kind: 'list', collect: (values) => values as readonly T[] }
+}
+
+/** An option whose value is a list or a mapping in the file; as a flag and in the environment it is the same as JSON. */
+export function structure<T>(parser: ValueParser<T>, help: string): Option<T | undefined> {
+  return { ...shape(parser, help, {}), kind: 'structure', collect: (values) => values[0] as T | undefined }
 }
 
 /** A flag without a value. */

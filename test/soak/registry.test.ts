@@ -1,0 +1,27 @@
+import { test } from 'node:test'
+import { fillAgainAndAgain, mountSmallDisk } from '../harness/full-disk.ts'
+import { endToEnd } from '../harness/requirements.ts'
+import { killAgainAndAgain, raceWithCollections } from '../harness/soak-scenarios.ts'
+import { temporaryFolder } from '../harness/temporary-folder.ts'
+
+/** How long each scenario lasts, seconds: `SHOAL_SOAK_SECONDS`. */
+const SECONDS = Number(process.env.SHOAL_SOAK_SECONDS ?? 120)
+if (!(SECONDS > 0)) throw new Error('SHOAL_SOAK_SECONDS has to be a number of seconds')
+
+test(`collections race with pushes, mounts and deletes for ${SECONDS} s`, async (t) => {
+  t.diagnostic(await raceWithCollections(await temporaryFolder(t), SECONDS))
+})
+
+test(`killed at random moments for ${SECONDS} s`, async (t) => {
+  t.diagnostic(await killAgainAndAgain(await temporaryFolder(t), SECONDS, 3))
+})
+
+test(`a disk that is full again and again for ${SECONDS} s`, endToEnd(), async (t) => {
+  const folder = await temporaryFolder(t)
+  const unmount = mountSmallDisk(folder)
+  try {
+    t.diagnostic(await fillAgainAndAgain(folder, SECONDS, 3))
+  } finally {
+    unmount()
+  }
+})
