@@ -27,7 +27,7 @@ const DIGEST_BYTES = 'sha256:'.length + 64
 
 /** A chunk map of that size with made-up digests. */
 function mapOfSize(size: number, seed = 1): ChunkMap {
-  const digest = digestOf(Buffer.from(`${size} ${seed}`))
+  const digest = digestOf(size === 0 ? Buffer.alloc(0) : Buffer.from(`${size} ${seed}`))
   const chunkSize = chunkSizeFor(size)
   const single = singleChunkMap(digest, size)
   return single ?? { digest, size, chunkSize, chunkDigests: bytesOf(32 * chunkCount({ size, chunkSize }), seed) }
