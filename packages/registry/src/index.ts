@@ -11,7 +11,7 @@
  */
 export { ADMIN_USER, type Anonymous } from './access.ts'
 export type { BlobStore } from './blob-store.ts'
-export { DEFAULT_GRACE_MS, GRACE_MAX_MS } from './gc/gc-routes.ts'
+export { DEFAULT_GRACE_MS } from './gc/gc-routes.ts'
 export type { CollectionState } from './gc/state.ts'
 export { MetadataOpenError } from './level-metadata.ts'
 export { BLOB_SIZE_HEADER, CHUNK_MAP_MEDIA_TYPE, type MeshAddress } from './mesh-routes.ts'

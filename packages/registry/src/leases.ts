@@ -7,6 +7,9 @@ export const LEASE_GRANULARITY_MS = 10_000
 /** Digests whose last use is remembered to the millisecond; of the others the written time counts. */
 export const LEASES_IN_MEMORY_MAX = 50_000
 
+/** Longest grace window: 30 days. */
+export const GRACE_MAX_MS = 30 * 24 * 60 * 60_000
+
 /** What leases are kept with. */
 export interface LeasesInit {
   readonly records: LeaseRecords
@@ -102,6 +105,17 @@ export class Leases {
     } catch (error) {
       // It only costs its few bytes.
       this.#init.onError(error)
+    }
+  }
+
+  /** Forget what no grace window can reach any more. To be called now and then. */
+  async expire(): Promise<void> {
+    const { now, records } = this.#init
+    for await (const digest of records.before(now() - GRACE_MAX_MS - LEASE_GRANULARITY_MS)) {
+      await this.#lock.run(digest, async () => {
+        const at = this.#uses.get(digest)?.at
+        if (at === undefined || now() - at >= GRACE_MAX_MS) await this.forget(digest)
+      })
     }
   }
 

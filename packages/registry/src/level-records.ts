@@ -1,5 +1,5 @@
 import type { Database, Table } from '@shoal/content'
-import type { Digest } from '@shoal/oci'
+import { type Digest, isDigest } from '@shoal/oci'
 import type { LeaseRecords, Notes, UploadRecord, UploadRecords } from './metadata.ts'
 
 /** Uploads in a `level` database. They are not worth a sync: after a power cut, the client begins again. */
@@ -45,6 +45,10 @@ export class LevelLeases implements LeaseRecords {
 
   async delete(digests: readonly Digest[]): Promise<void> {
     await this.#database.write(digests.map((digest) => this.#table.del(digest)))
+  }
+
+  async *before(time: number): AsyncGenerator<Digest, void, void> {
+    for await (const [digest, at] of this.#table.entries()) if (at < time && isDigest(digest)) yield digest
   }
 }
 

@@ -205,6 +205,10 @@ class MemoryLeases implements LeaseRecords {
   async delete(digests: readonly Digest[]): Promise<void> {
     for (const digest of digests) this.#times.delete(digest)
   }
+
+  async *before(time: number): AsyncGenerator<Digest, void, void> {
+    for (const [digest, at] of [...this.#times]) if (at < time) yield digest
+  }
 }
 
 class MemoryNotes implements Notes {

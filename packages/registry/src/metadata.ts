@@ -91,6 +91,8 @@ export interface LeaseRecords {
   get(digest: Digest): Promise<number | undefined>
   put(digests: readonly Digest[], at: number): Promise<void>
   delete(digests: readonly Digest[]): Promise<void>
+  /** Those from before a time, milliseconds since 1970. */
+  before(time: number): AsyncIterable<Digest>
 }
 
 /** Small documents by name, such as the state of a garbage collection. */

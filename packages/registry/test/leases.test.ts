@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { digestOf } from '@shoal/oci'
-import { LEASE_GRANULARITY_MS, Leases } from '../src/leases.ts'
+import { GRACE_MAX_MS, LEASE_GRANULARITY_MS, Leases } from '../src/leases.ts'
 import { MemoryMetadata } from '../src/memory-metadata.ts'
 
 const A = digestOf(Buffer.from('a'))
@@ -13,6 +13,7 @@ function made(): { leases: Leases; clock: { now: number }; restarted: () => Leas
   const records = {
     get: kept.get.bind(kept),
     delete: kept.delete.bind(kept),
+    before: kept.before.bind(kept),
     put: async (digests: readonly (typeof A)[], at: number) => {
       writes++
       await kept.put(digests, at)
@@ -86,6 +87,17 @@ it('reading does not wait for the lease to be written, and it holds all the same
   })
   assert.equal(await leases.extend(A, false), true)
   assert.equal(await leases.unlessHeld(A, 10, yes), false)
+})
+
+it('forgets what is too old to matter', async () => {
+  const { leases, clock, restarted } = made()
+  await leases.extend(A, true)
+  await leases.expire()
+  clock.now += GRACE_MAX_MS - 1
+  assert.equal(await restarted().unlessHeld(A, GRACE_MAX_MS, yes), false)
+  clock.now += LEASE_GRANULARITY_MS + 2
+  await leases.expire()
+  assert.equal(await restarted().unlessHeld(A, Number.POSITIVE_INFINITY, yes), true)
 })
 
 it('a disk that takes no writes does not end a lease', async () => {

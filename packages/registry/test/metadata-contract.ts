@@ -205,6 +205,8 @@ export function metadataContract(name: string, open: (t: TestContext) => Promise
       assert.equal(await leases.get(A), 5)
       await leases.delete([A])
       assert.equal(await leases.get(B), 5)
+      assert.deepEqual(await Array.fromAsync(leases.before(5)), [])
+      assert.deepEqual(await Array.fromAsync(leases.before(6)), [B])
       assert.equal(await leases.get(A), undefined)
       assert.equal(await notes.get('gc'), undefined)
       await notes.put('gc', { phase: 'x' })

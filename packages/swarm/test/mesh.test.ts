@@ -144,6 +144,24 @@ describe('a mesh over libp2p', () => {
     assert.equal(c.transfer.totals().received.registry, 0)
   })
 
+  it('is told of a blob that the registry has no more, and takes it from who has it', async () => {
+    const registry = await startRegistry()
+    const [a, b] = [await startAgent(registry), await startAgent(registry)]
+    await until('all are linked', () => [a, b].every(({ swarm }) => swarm.peers.length === 2))
+    const [kept, lost] = [
+      await add(registry.store, randomBytes(3 * MIB)),
+      await add(registry.store, randomBytes(2 * MIB))
+    ]
+    await pull(a.swarm, kept)
+    const sent = registry.transfer.totals().sent.peer
+    for (const digest of [kept, lost]) assert.equal(await registry.store.delete(digest), true)
+    assert.equal(await registry.store.chunkMap(kept), undefined)
+    await pull(b.swarm, kept)
+    assert.equal(b.transfer.totals().received.peer, 3 * MIB)
+    await assert.rejects(pull(b.swarm, lost), { code: 'BLOB_NOT_FOUND' })
+    assert.equal(registry.transfer.totals().sent.peer, sent)
+  })
+
   it('works over IPv6 alone', async () => {
     const registry = await startRegistry(IPV6)
     const [a, b] = [await startAgent(registry, { host: IPV6 }), await startAgent(registry, { host: IPV6 })]

@@ -18,7 +18,7 @@ export interface CollectionInit {
   readonly store: Pick<BlobStore, 'delete' | 'list' | 'usage'>
   readonly metadata: Metadata
   readonly holdings: Pick<Holdings, 'removeBlob' | 'removeManifest'>
-  readonly leases: Pick<Leases, 'forget' | 'unlessHeld'>
+  readonly leases: Pick<Leases, 'expire' | 'forget' | 'unlessHeld'>
   readonly policies: Policies
   readonly pulls: Pick<PullTimes, 'last'>
   /** Milliseconds since 1970. */
@@ -67,6 +67,7 @@ export class Collection {
       const done = this.#state.progress.done + 1
       this.#state = { ...this.#state, progress: { done, total: Math.max(done, this.#state.progress.total) } }
     })
+    await this.#init.leases.expire()
   }
 
   async #collectRepository(repository: string, signal: AbortSignal): Promise<void> {

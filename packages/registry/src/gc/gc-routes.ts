@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Access, REALM } from '../access.ts'
 import { sendJson } from '../json.ts'
+import { GRACE_MAX_MS } from '../leases.ts'
 import { sendProblem } from '../problem.ts'
 import { readBody } from '../request.ts'
 import type { Collector } from './collector.ts'
@@ -8,8 +9,6 @@ import type { CollectionOptions } from './state.ts'
 
 /** What was used within this time is not collected. */
 export const DEFAULT_GRACE_MS = 2 * 60 * 60_000
-/** Longest grace window: a year. */
-export const GRACE_MAX_MS = 365 * 24 * 60 * 60_000
 const GC_BODY_MAX_BYTES = 64 * 1024
 const GC_PATH = '/api/v1/gc'
 const KEYS = ['dryRun', 'untagged', 'graceSeconds']
