@@ -1,12 +1,20 @@
 import { mkdir } from 'node:fs/promises'
-import type { Descriptor, Digest } from '@shoal/oci'
-import { type BatchOperation, Level } from 'level'
+import { Database, StoreFullError, type Table, type TableWrite } from '@shoal/content'
+import { type Descriptor, type Digest, isDigest } from '@shoal/oci'
 import { KeyedLock } from './keyed-lock.ts'
-import type { ManifestNames, ManifestRecord, Metadata, Page, PullRecord } from './metadata.ts'
-
-type Database = Level<string, string>
-/** One write of a batch. */
-type Write = BatchOperation<Database, string, unknown>
+import { LevelLeases, LevelNotes, LevelUploads } from './level-records.ts'
+import type {
+  Holding,
+  LeaseRecords,
+  ManifestNames,
+  ManifestRecord,
+  Metadata,
+  Notes,
+  Page,
+  PullRecord,
+  TagRecord,
+  UploadRecords
+} from './metadata.ts'
 
 /** Every write is on disk before it is answered for. */
 const DURABLE = { sync: true } as const
@@ -25,39 +33,55 @@ export class MetadataOpenError extends Error {
  * Metadata in a `level` database.
  *
  * Keys are `<repository>:<what it is about>`. A repository name has no colon, and `;` follows the colon, so that
- * everything of a repository lies between `name:` and `name;`.
+ * everything of a repository lies between `name:` and `name;`. A digest has one colon.
  */
 export class LevelMetadata implements Metadata {
+  readonly uploads: UploadRecords
+  readonly leases: LeaseRecords
+  readonly notes: Notes
   readonly #database: Database
-  readonly #repositories
-  readonly #blobs
-  readonly #manifests
-  readonly #tags
-  readonly #referrers
-  readonly #pulls
+  readonly #repositories: Table<string>
+  /** `repository:digest`; the value is in the holdings. */
+  readonly #blobs: Table<string>
+  /** `digest:repository:kind`, with the size. */
+  readonly #holdings: Table<number>
+  readonly #manifests: Table<ManifestRecord>
+  readonly #references: Table<readonly Digest[]>
+  /** The references the other way round: `repository:digest:manifest`. */
+  readonly #users: Table<string>
+  readonly #tags: Table<Digest>
+  /** The tags the other way round: `repository:digest:tag`, with the time. */
+  readonly #tagged: Table<number>
+  readonly #referrers: Table<Descriptor>
+  readonly #pulls: Table<number>
   /** A tag must not appear on a manifest that is being deleted. */
   readonly #lock = new KeyedLock<string>()
 
   private constructor(database: Database) {
     this.#database = database
-    this.#repositories = database.sublevel('repositories')
-    this.#blobs = database.sublevel('blobs')
-    this.#manifests = database.sublevel<string, ManifestRecord>('manifests', { valueEncoding: 'json' })
-    this.#tags = database.sublevel<string, Digest>('tags', { valueEncoding: 'utf8' })
-    this.#referrers = database.sublevel<string, Descriptor>('referrers', { valueEncoding: 'json' })
-    this.#pulls = database.sublevel<string, number>('pulls', { valueEncoding: 'json' })
+    this.#repositories = database.table('repositories', 'utf8')
+    this.#blobs = database.table('blobs', 'utf8')
+    this.#holdings = database.table('holdings', 'json')
+    this.#manifests = database.table('manifests', 'json')
+    this.#references = database.table('references', 'json')
+    this.#users = database.table('users', 'utf8')
+    this.#tags = database.table('tags', 'utf8')
+    this.#tagged = database.table('tagged', 'json')
+    this.#referrers = database.table('referrers', 'json')
+    this.#pulls = database.table('pulls', 'json')
+    this.uploads = new LevelUploads(database)
+    this.leases = new LevelLeases(database)
+    this.notes = new LevelNotes(database)
   }
 
-  /** @throws MetadataOpenError */
+  /** @throws MetadataOpenError, StoreFullError */
   static async open(directory: string): Promise<LevelMetadata> {
-    const database: Database = new Level(directory)
     try {
       await mkdir(directory, { recursive: true })
-      await database.open()
+      return new LevelMetadata(await Database.open(directory))
     } catch (cause) {
-      throw new MetadataOpenError(directory, { cause })
+      throw cause instanceof StoreFullError ? cause : new MetadataOpenError(directory, { cause })
     }
-    return new LevelMetadata(database)
   }
 
   async hasRepository(repository: string): Promise<boolean> {
@@ -66,14 +90,19 @@ export class LevelMetadata implements Metadata {
 
   async countRepositories(): Promise<number> {
     let count = 0
-    for await (const _ of this.#repositories.keys()) count++
+    for await (const _ of this.repositories()) count++
     return count
   }
 
-  async linkBlob(repository: string, digest: Digest): Promise<void> {
+  repositories(after?: string): AsyncIterable<string> {
+    return this.#repositories.keys(after === undefined ? {} : { gt: after })
+  }
+
+  async linkBlob(repository: string, digest: Digest, size: number): Promise<void> {
     await this.#write([
-      { type: 'put', sublevel: this.#repositories, key: repository, value: '' },
-      { type: 'put', sublevel: this.#blobs, key: `${repository}:${digest}`, value: '' }
+      this.#repositories.put(repository, ''),
+      this.#blobs.put(`${repository}:${digest}`, ''),
+      this.#holdings.put(`${digest}:${repository}:blob`, size)
     ])
   }
 
@@ -84,29 +113,50 @@ export class LevelMetadata implements Metadata {
   async unlinkBlob(repository: string, digest: Digest): Promise<boolean> {
     return await this.#lock.run(repository, async () => {
       if (!(await this.hasBlob(repository, digest))) return false
-      await this.#write([{ type: 'del', sublevel: this.#blobs, key: `${repository}:${digest}` }])
+      await this.#write([
+        this.#blobs.del(`${repository}:${digest}`),
+        this.#holdings.del(`${digest}:${repository}:blob`)
+      ])
       return true
     })
   }
 
+  async *blobs(repository: string, after?: Digest): AsyncGenerator<Digest, void, void> {
+    const range = { gt: `${repository}:${after ?? ''}`, lt: `${repository};` }
+    for await (const key of this.#blobs.keys(range)) yield* digests(key.slice(repository.length + 1))
+  }
+
   async putManifest(repository: string, manifest: ManifestRecord, names: ManifestNames): Promise<void> {
-    const { digest, subject } = manifest
-    const writes: Write[] = [
-      { type: 'put', sublevel: this.#repositories, key: repository, value: '' },
-      { type: 'put', sublevel: this.#manifests, key: `${repository}:${digest}`, value: manifest }
+    const { digest, pushedAt, size, subject } = manifest
+    const key = `${repository}:${digest}`
+    const references = [...new Set(names.references)]
+    const writes: TableWrite[] = [
+      this.#repositories.put(repository, ''),
+      this.#manifests.put(key, manifest),
+      this.#holdings.put(`${digest}:${repository}:manifest`, size),
+      this.#references.put(key, references),
+      ...references.map((each) => this.#users.put(`${repository}:${each}:${digest}`, ''))
     ]
-    for (const tag of names.tags) {
-      writes.push({ type: 'put', sublevel: this.#tags, key: `${repository}:${tag}`, value: digest })
-    }
     if (subject !== undefined && names.referrer !== undefined) {
-      const key = `${repository}:${subject}:${digest}`
-      writes.push({ type: 'put', sublevel: this.#referrers, key, value: names.referrer })
+      writes.push(this.#referrers.put(`${repository}:${subject}:${digest}`, names.referrer))
     }
-    await this.#lock.run(repository, async () => await this.#write(writes))
+    await this.#lock.run(repository, async () => {
+      for (const tag of names.tags) {
+        const before = await this.tag(repository, tag)
+        if (before !== undefined) writes.push(this.#tagged.del(`${repository}:${before}:${tag}`))
+        writes.push(this.#tags.put(`${repository}:${tag}`, digest), this.#tagged.put(`${key}:${tag}`, pushedAt))
+      }
+      await this.#write(writes)
+    })
   }
 
   async manifest(repository: string, digest: Digest): Promise<ManifestRecord | undefined> {
     return await this.#manifests.get(`${repository}:${digest}`)
+  }
+
+  async *manifests(repository: string, after?: Digest): AsyncGenerator<ManifestRecord, void, void> {
+    const range = { gt: `${repository}:${after ?? ''}`, lt: `${repository};` }
+    for await (const [, manifest] of this.#manifests.entries(range)) yield manifest
   }
 
   async deleteManifest(repository: string, digest: Digest): Promise<boolean> {
@@ -114,15 +164,20 @@ export class LevelMetadata implements Metadata {
       const manifest = await this.manifest(repository, digest)
       if (manifest === undefined) return false
       const key = `${repository}:${digest}`
-      const writes: Write[] = [
-        { type: 'del', sublevel: this.#manifests, key },
-        { type: 'del', sublevel: this.#pulls, key }
+      const writes: TableWrite[] = [
+        this.#manifests.del(key),
+        this.#holdings.del(`${digest}:${repository}:manifest`),
+        this.#references.del(key),
+        this.#pulls.del(key)
       ]
-      for await (const [key, named] of this.#tags.iterator({ gt: `${repository}:`, lt: `${repository};` })) {
-        if (named === digest) writes.push({ type: 'del', sublevel: this.#tags, key })
+      for (const each of (await this.#references.get(key)) ?? []) {
+        writes.push(this.#users.del(`${repository}:${each}:${digest}`))
+      }
+      for await (const { tag } of this.tagged(repository, digest)) {
+        writes.push(this.#tagged.del(`${key}:${tag}`), this.#tags.del(`${repository}:${tag}`))
       }
       if (manifest.subject !== undefined) {
-        writes.push({ type: 'del', sublevel: this.#referrers, key: `${repository}:${manifest.subject}:${digest}` })
+        writes.push(this.#referrers.del(`${repository}:${manifest.subject}:${digest}`))
       }
       await this.#write(writes)
       return true
@@ -133,7 +188,7 @@ export class LevelMetadata implements Metadata {
     for (const { digest, pulledAt, repository } of pulls) {
       const key = `${repository}:${digest}`
       await this.#lock.run(repository, async () => {
-        if (await this.#manifests.has(key)) await this.#pulls.put(key, pulledAt)
+        if (await this.#manifests.has(key)) await this.#database.write([this.#pulls.put(key, pulledAt)])
       })
     }
   }
@@ -146,30 +201,66 @@ export class LevelMetadata implements Metadata {
     return await this.#tags.get(`${repository}:${tag}`)
   }
 
-  async deleteTag(repository: string, tag: string): Promise<boolean> {
+  async deleteTag(repository: string, tag: string, expected?: TagRecord): Promise<boolean> {
     return await this.#lock.run(repository, async () => {
-      if ((await this.tag(repository, tag)) === undefined) return false
-      await this.#write([{ type: 'del', sublevel: this.#tags, key: `${repository}:${tag}` }])
+      const digest = await this.tag(repository, tag)
+      if (digest === undefined) return false
+      const key = `${repository}:${digest}:${tag}`
+      const taggedAt = await this.#tagged.get(key)
+      if (expected !== undefined && (expected.digest !== digest || expected.taggedAt !== taggedAt)) return false
+      await this.#write([this.#tags.del(`${repository}:${tag}`), this.#tagged.del(key)])
       return true
     })
   }
 
   async tags(repository: string, page: Page): Promise<string[]> {
     const range = { gt: `${repository}:${page.after ?? ''}`, lt: `${repository};`, limit: page.limit }
-    const keys = await this.#tags.keys(range).all()
+    const keys = await Array.fromAsync(this.#tags.keys(range))
     return keys.map((key) => key.slice(repository.length + 1))
+  }
+
+  async *tagged(repository: string, digest?: Digest): AsyncGenerator<TagRecord, void, void> {
+    const prefix = digest === undefined ? repository : `${repository}:${digest}`
+    for await (const [key, taggedAt] of this.#tagged.entries({ gt: `${prefix}:`, lt: `${prefix};` })) {
+      const end = key.lastIndexOf(':')
+      for (const named of digests(key.slice(repository.length + 1, end))) {
+        yield { tag: key.slice(end + 1), digest: named, taggedAt }
+      }
+    }
+  }
+
+  async *users(repository: string, digest: Digest): AsyncGenerator<Digest, void, void> {
+    const prefix = `${repository}:${digest}`
+    for await (const key of this.#users.keys({ gt: `${prefix}:`, lt: `${prefix};` })) {
+      yield* digests(key.slice(prefix.length + 1))
+    }
+  }
+
+  async *holdings(digest: Digest, prefix = ''): AsyncGenerator<Holding, void, void> {
+    // Nothing in a repository name comes after `~`.
+    const range = { gte: `${digest}:${prefix}`, lt: `${digest}:${prefix}~` }
+    for await (const [key, size] of this.#holdings.entries(range)) {
+      const end = key.lastIndexOf(':')
+      const kind = key.slice(end + 1) === 'blob' ? 'blob' : 'manifest'
+      yield { repository: key.slice(digest.length + 1, end), kind, size }
+    }
   }
 
   async *referrers(repository: string, subject: Digest, after?: string): AsyncGenerator<Descriptor, void, void> {
     const prefix = `${repository}:${subject}`
-    yield* this.#referrers.values({ gt: `${prefix}:${after ?? ''}`, lt: `${prefix};` })
+    const entries = this.#referrers.entries({ gt: `${prefix}:${after ?? ''}`, lt: `${prefix};` })
+    for await (const [, descriptor] of entries) yield descriptor
   }
 
   async close(): Promise<void> {
     await this.#database.close()
   }
 
-  async #write(writes: Write[]): Promise<void> {
-    await this.#database.batch<string, unknown>(writes, DURABLE)
+  async #write(writes: TableWrite[]): Promise<void> {
+    await this.#database.write(writes, DURABLE)
   }
+}
+
+function digests(text: string): Digest[] {
+  return isDigest(text) ? [text] : []
 }

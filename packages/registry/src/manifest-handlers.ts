@@ -78,10 +78,11 @@ export class ManifestHandlers {
     await this.#store(digest, bytes)
     const { mediaType, subject } = manifest
     const size = bytes.length
+    const references = manifestReferences(manifest).map((descriptor) => descriptor.digest)
     await metadata.putManifest(
       name,
       { digest, mediaType, size, pushedAt: now(), ...(subject === undefined ? {} : { subject: subject.digest }) },
-      { tags, ...(subject === undefined ? {} : { referrer: referrerOf(manifest, digest, size) }) }
+      { tags, references, ...(subject === undefined ? {} : { referrer: referrerOf(manifest, digest, size) }) }
     )
     seeder.announce(digest)
     if (subject !== undefined) reply.header('oci-subject', subject.digest)

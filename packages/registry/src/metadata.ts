@@ -1,4 +1,4 @@
-import type { Descriptor, Digest } from '@shoal/oci'
+import type { Descriptor, Digest, DigestAlgorithm } from '@shoal/oci'
 
 /** What is known of a manifest beside its bytes, which are in the content store. */
 export interface ManifestRecord {
@@ -16,8 +16,36 @@ export interface ManifestRecord {
 export interface ManifestNames {
   /** Tags that name it from now on, whatever they named before. */
   readonly tags: readonly string[]
+  /** What it is made of, which stays as long as the manifest: config and layers, or the manifests of an index. */
+  readonly references: readonly Digest[]
   /** How the referrers of its subject list it. Kept only for a manifest that has a subject. */
   readonly referrer?: Descriptor
+}
+
+/** A tag with what it names. */
+export interface TagRecord {
+  readonly tag: string
+  readonly digest: Digest
+  /** When it was given this digest, milliseconds since 1970. */
+  readonly taggedAt: number
+}
+
+/** That a repository has a blob or a manifest. */
+export interface Holding {
+  readonly repository: string
+  readonly kind: 'blob' | 'manifest'
+  /** Bytes. */
+  readonly size: number
+}
+
+/** An upload that is begun and not finished. Its bytes are in the blob store, under the same name. */
+export interface UploadRecord {
+  readonly id: string
+  readonly repository: string
+  /** Of the digest that will be given in the end, as far as known. */
+  readonly algorithm?: DigestAlgorithm
+  /** Milliseconds since 1970. */
+  readonly begunAt: number
 }
 
 /** When a manifest was last pulled, as far as the registry saw it. */
@@ -36,26 +64,58 @@ export interface Page {
   readonly limit: number
 }
 
+/** The uploads that are begun, so that they outlive the process. */
+export interface UploadRecords {
+  put(upload: UploadRecord): Promise<void>
+  delete(id: string): Promise<void>
+  all(): AsyncIterable<UploadRecord>
+}
+
+/** When digests were last used in a way that forbids to remove them for a while (`Leases`). */
+export interface LeaseRecords {
+  /** Milliseconds since 1970. */
+  get(digest: Digest): Promise<number | undefined>
+  put(digest: Digest, at: number): Promise<void>
+  delete(digest: Digest): Promise<void>
+}
+
+/** Small documents by name, such as the state of a garbage collection. */
+export interface Notes {
+  get(name: string): Promise<unknown>
+  put(name: string, value: unknown): Promise<void>
+}
+
 /**
  * What the registry knows of its repositories. Bytes are elsewhere.
  *
  * A repository exists from the moment that something is put into it, and stays. Each writing call takes effect as a
- * whole or not at all, and is durable when it resolves. Lists are sorted by code unit.
+ * whole or not at all, and is durable when it resolves. Lists are sorted by code unit; what is put or removed while one is
+ * read may or may not be in it.
  */
 export interface Metadata {
+  readonly uploads: UploadRecords
+  readonly leases: LeaseRecords
+  readonly notes: Notes
+
   hasRepository(repository: string): Promise<boolean>
   /** How many repositories there are. */
   countRepositories(): Promise<number>
+  /** The names of all repositories, from behind `after` on. */
+  repositories(after?: string): AsyncIterable<string>
 
-  /** Let `repository` serve a blob. */
-  linkBlob(repository: string, digest: Digest): Promise<void>
+  /** Let `repository` serve a blob of that many bytes. */
+  linkBlob(repository: string, digest: Digest, size: number): Promise<void>
   hasBlob(repository: string, digest: Digest): Promise<boolean>
   /** @returns whether it was linked. */
   unlinkBlob(repository: string, digest: Digest): Promise<boolean>
+  /** The blobs of a repository, from behind `after` on. */
+  blobs(repository: string, after?: Digest): AsyncIterable<Digest>
 
   /** Store a manifest with its tags; again for the same digest replaces what was known of it. */
   putManifest(repository: string, manifest: ManifestRecord, names: ManifestNames): Promise<void>
   manifest(repository: string, digest: Digest): Promise<ManifestRecord | undefined>
+  /** The manifests of a repository, from behind `after` on. */
+  manifests(repository: string, after?: Digest): AsyncIterable<ManifestRecord>
   /**
    * Remove a manifest with all the tags that name it and its place among the referrers.
    *
@@ -70,9 +130,20 @@ export interface Metadata {
 
   /** What a tag names. */
   tag(repository: string, tag: string): Promise<Digest | undefined>
-  /** @returns whether there was one. The manifest stays. */
-  deleteTag(repository: string, tag: string): Promise<boolean>
+  /**
+   * Remove a tag; with `expected`, only while it is still as it was then. The manifest stays.
+   *
+   * @returns whether it was removed.
+   */
+  deleteTag(repository: string, tag: string, expected?: TagRecord): Promise<boolean>
   tags(repository: string, page: Page): Promise<string[]>
+  /** The tags of a repository by what they name, or those of one manifest. */
+  tagged(repository: string, digest?: Digest): AsyncIterable<TagRecord>
+
+  /** The manifests of a repository that have `digest` among their references. */
+  users(repository: string, digest: Digest): AsyncIterable<Digest>
+  /** The repositories that have `digest` as a blob or as a manifest, those whose names begin with `prefix` only. */
+  holdings(digest: Digest, prefix?: string): AsyncIterable<Holding>
 
   /** The manifests that have `subject` as theirs, by digest, from behind `after` on. */
   referrers(repository: string, subject: Digest, after?: string): AsyncIterable<Descriptor>

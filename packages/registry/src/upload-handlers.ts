@@ -87,8 +87,9 @@ export class UploadHandlers {
   async #mount(name: string, digest: Digest, from: string | undefined): Promise<boolean> {
     const { metadata, store } = this.#init
     if (from === undefined || !isRepositoryName(from)) return false
-    if (!(await metadata.hasBlob(from, digest)) || (await store.stat(digest)) === undefined) return false
-    await metadata.linkBlob(name, digest)
+    const blob = (await metadata.hasBlob(from, digest)) ? await store.stat(digest) : undefined
+    if (blob === undefined) return false
+    await metadata.linkBlob(name, digest, blob.size)
     return true
   }
 
@@ -112,8 +113,8 @@ export class UploadHandlers {
     // Nothing moves on the connection while the disk works, however long that takes for a large blob.
     request.socket.setTimeout(0)
     const isNew = (await store.stat(digest)) === undefined
-    await turn.finish(digest)
-    await metadata.linkBlob(name, digest)
+    const { size } = await turn.finish(digest)
+    await metadata.linkBlob(name, digest, size)
     if (isNew) seeder.announce(digest)
   }
 }

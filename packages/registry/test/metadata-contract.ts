@@ -30,8 +30,8 @@ export function metadataContract(name: string, open: (t: TestContext) => Promise
       const metadata = await open(t)
       assert.equal(await metadata.hasRepository('team/app'), false)
       assert.equal(await metadata.countRepositories(), 0)
-      await metadata.linkBlob('team/app', A)
-      await metadata.putManifest('other', record(B), { tags: [] })
+      await metadata.linkBlob('team/app', A, 7)
+      await metadata.putManifest('other', record(B), { references: [], tags: [] })
       assert.equal(await metadata.countRepositories(), 2)
       await metadata.unlinkBlob('team/app', A)
       assert.equal(await metadata.hasRepository('team/app'), true)
@@ -39,8 +39,8 @@ export function metadataContract(name: string, open: (t: TestContext) => Promise
 
     it('links a blob to one repository only, and unlinks it once', async (t) => {
       const metadata = await open(t)
-      await metadata.linkBlob('team/app', A)
-      await metadata.linkBlob('team/app', A)
+      await metadata.linkBlob('team/app', A, 7)
+      await metadata.linkBlob('team/app', A, 7)
       assert.equal(await metadata.hasBlob('team/app', A), true)
       assert.equal(await metadata.hasBlob('team', A), false)
       assert.equal(await metadata.hasBlob('team/app', B), false)
@@ -52,7 +52,7 @@ export function metadataContract(name: string, open: (t: TestContext) => Promise
 
     it('gives a manifest back as it was put', async (t) => {
       const metadata = await open(t)
-      await metadata.putManifest('app', record(A, B), { tags: ['v1'], referrer: descriptor(A) })
+      await metadata.putManifest('app', record(A, B), { references: [], tags: ['v1'], referrer: descriptor(A) })
       assert.deepEqual(await metadata.manifest('app', A), record(A, B))
       assert.equal(await metadata.manifest('app', B), undefined)
       assert.equal(await metadata.manifest('ap', A), undefined)
@@ -60,8 +60,8 @@ export function metadataContract(name: string, open: (t: TestContext) => Promise
 
     it('moves a tag, and deletes it without its manifest', async (t) => {
       const metadata = await open(t)
-      await metadata.putManifest('app', record(A), { tags: ['v1', 'latest'] })
-      await metadata.putManifest('app', record(B), { tags: ['latest'] })
+      await metadata.putManifest('app', record(A), { references: [], tags: ['v1', 'latest'] })
+      await metadata.putManifest('app', record(B), { references: [], tags: ['latest'] })
       assert.equal(await metadata.tag('app', 'latest'), B)
       assert.equal(await metadata.tag('app', 'v1'), A)
       assert.equal(await metadata.deleteTag('app', 'v1'), true)
@@ -73,9 +73,13 @@ export function metadataContract(name: string, open: (t: TestContext) => Promise
     it('deletes a manifest with its tags and its place among referrers, and nothing else', async (t) => {
       const metadata = await open(t)
       const subject = digest('subject')
-      await metadata.putManifest('app', record(A, subject), { tags: ['a1', 'a2'], referrer: descriptor(A) })
-      await metadata.putManifest('app', record(B, subject), { tags: ['b'], referrer: descriptor(B) })
-      await metadata.putManifest('app2', record(A, subject), { tags: ['a1'], referrer: descriptor(A) })
+      await metadata.putManifest('app', record(A, subject), {
+        references: [],
+        tags: ['a1', 'a2'],
+        referrer: descriptor(A)
+      })
+      await metadata.putManifest('app', record(B, subject), { references: [], tags: ['b'], referrer: descriptor(B) })
+      await metadata.putManifest('app2', record(A, subject), { references: [], tags: ['a1'], referrer: descriptor(A) })
       assert.equal(await metadata.deleteManifest('app', A), true)
       assert.equal(await metadata.deleteManifest('app', A), false)
       assert.deepEqual(await metadata.tags('app', { limit: 9 }), ['b'])
@@ -87,10 +91,10 @@ export function metadataContract(name: string, open: (t: TestContext) => Promise
     it('never leaves a tag without a manifest when both change at the same time', async (t) => {
       const metadata = await open(t)
       for (let round = 0; round < 10; round++) {
-        await metadata.putManifest('app', record(A), { tags: ['one'] })
+        await metadata.putManifest('app', record(A), { references: [], tags: ['one'] })
         await Promise.all([
           metadata.deleteManifest('app', A),
-          metadata.putManifest('app', record(A), { tags: ['two'] }),
+          metadata.putManifest('app', record(A), { references: [], tags: ['two'] }),
           metadata.deleteManifest('app', A)
         ])
         for (const tag of await metadata.tags('app', { limit: 9 })) {
@@ -101,7 +105,7 @@ export function metadataContract(name: string, open: (t: TestContext) => Promise
 
     it('keeps the last pull of a manifest as long as the manifest', async (t) => {
       const metadata = await open(t)
-      await metadata.putManifest('app', record(A), { tags: [] })
+      await metadata.putManifest('app', record(A), { references: [], tags: [] })
       const pull = (digest: Digest, pulledAt: number) => ({ repository: 'app', digest, pulledAt })
       await metadata.recordPulls([pull(A, 5), pull(B, 6), { ...pull(A, 7), repository: 'other' }])
       assert.equal(await metadata.pulledAt('app', A), 5)
@@ -113,12 +117,94 @@ export function metadataContract(name: string, open: (t: TestContext) => Promise
       assert.equal(await metadata.pulledAt('app', A), undefined)
     })
 
+    it('says who has a digest, by prefix of the repository', async (t) => {
+      const metadata = await open(t)
+      await metadata.linkBlob('team/a', A, 7)
+      await metadata.linkBlob('team-b', A, 7)
+      await metadata.linkBlob('team/a', B, 8)
+      await metadata.putManifest('team/c', record(A), { tags: [], references: [] })
+      const holders = async (prefix?: string) =>
+        (await Array.fromAsync(metadata.holdings(A, prefix))).map(({ kind, repository }) => `${repository} ${kind}`)
+      assert.deepEqual(await holders(), ['team-b blob', 'team/a blob', 'team/c manifest'])
+      assert.deepEqual(await holders('team/'), ['team/a blob', 'team/c manifest'])
+      assert.deepEqual(await Array.fromAsync(metadata.holdings(B)), [{ repository: 'team/a', kind: 'blob', size: 8 }])
+      await metadata.unlinkBlob('team/a', A)
+      await metadata.deleteManifest('team/c', A)
+      assert.deepEqual(await holders(), ['team-b blob'])
+    })
+
+    it('says which manifests of a repository use a digest', async (t) => {
+      const metadata = await open(t)
+      const C = digest('c')
+      await metadata.putManifest('app', record(A), { tags: [], references: [C, C] })
+      await metadata.putManifest('app', record(B), { tags: [], references: [C] })
+      await metadata.putManifest('other', record(A), { tags: [], references: [B] })
+      const users = async () => await Array.fromAsync(metadata.users('app', C))
+      assert.deepEqual(await users(), [A, B].sort())
+      await metadata.deleteManifest('app', A)
+      assert.deepEqual(await users(), [B])
+      assert.deepEqual(await Array.fromAsync(metadata.users('app', B)), [])
+    })
+
+    it('lists repositories, blobs and manifests from behind the last one', async (t) => {
+      const metadata = await open(t)
+      const all = ['p', 'q', 'r'].map(digest).sort()
+      for (const each of all) {
+        await metadata.linkBlob('app', each, 7)
+        await metadata.putManifest('app/x', record(each), { tags: [], references: [] })
+      }
+      assert.deepEqual(await Array.fromAsync(metadata.repositories()), ['app', 'app/x'])
+      assert.deepEqual(await Array.fromAsync(metadata.repositories('app')), ['app/x'])
+      assert.deepEqual(await Array.fromAsync(metadata.blobs('app', all[0])), all.slice(1))
+      assert.deepEqual(await Array.fromAsync(metadata.blobs('app/x')), [])
+      assert.deepEqual(
+        await Array.fromAsync(metadata.manifests('app/x', all[1])),
+        all.slice(2).map((each) => record(each))
+      )
+    })
+
+    it('knows the tags of a manifest, and deletes one only while it is as expected', async (t) => {
+      const metadata = await open(t)
+      await metadata.putManifest('app', record(A), { tags: ['v1', 'v2'], references: [] })
+      await metadata.putManifest('app', { ...record(B), pushedAt: 2 }, { tags: ['v2'], references: [] })
+      const before = { tag: 'v2', digest: A, taggedAt: 1 }
+      const now = { tag: 'v2', digest: B, taggedAt: 2 }
+      assert.deepEqual(await Array.fromAsync(metadata.tagged('app', A)), [{ ...before, tag: 'v1' }])
+      assert.deepEqual(await Array.fromAsync(metadata.tagged('app', B)), [now])
+      assert.equal((await Array.fromAsync(metadata.tagged('app'))).length, 2)
+      assert.equal(await metadata.deleteTag('app', 'v2', before), false)
+      assert.equal(await metadata.deleteTag('app', 'v2', { ...now, taggedAt: 3 }), false)
+      assert.equal(await metadata.deleteTag('app', 'v2', now), true)
+      assert.deepEqual(await Array.fromAsync(metadata.tagged('app', B)), [])
+    })
+
+    it('keeps uploads, leases and notes', async (t) => {
+      const { uploads, leases, notes } = await open(t)
+      const upload = { id: 'u1', repository: 'app', algorithm: 'sha512', begunAt: 5 } as const
+      await uploads.put(upload)
+      await uploads.put({ id: 'u2', repository: 'app', begunAt: 6 })
+      await uploads.delete('u2')
+      assert.deepEqual(await Array.fromAsync(uploads.all()), [upload])
+      assert.equal(await leases.get(A), undefined)
+      await leases.put(A, 5)
+      assert.equal(await leases.get(A), 5)
+      await leases.delete(A)
+      assert.equal(await leases.get(A), undefined)
+      assert.equal(await notes.get('gc'), undefined)
+      await notes.put('gc', { phase: 'x' })
+      assert.deepEqual(await notes.get('gc'), { phase: 'x' })
+    })
+
     it('lists referrers by digest from behind the last one', async (t) => {
       const metadata = await open(t)
       const subject = digest('subject')
       const all = ['p', 'q', 'r', 's'].map(digest).sort()
       for (const each of all) {
-        await metadata.putManifest('app', record(each, subject), { tags: [], referrer: descriptor(each) })
+        await metadata.putManifest('app', record(each, subject), {
+          references: [],
+          tags: [],
+          referrer: descriptor(each)
+        })
       }
       assert.deepEqual(await listed(metadata.referrers('app', subject)), all)
       assert.deepEqual(await listed(metadata.referrers('app', subject, all[1])), all.slice(2))
@@ -135,7 +221,7 @@ export function metadataContract(name: string, open: (t: TestContext) => Promise
           fc.integer({ min: 1, max: 5 }),
           async (tags, limit) => {
             const name = `app${++repository}`
-            await metadata.putManifest(name, record(A), { tags })
+            await metadata.putManifest(name, record(A), { tags, references: [] })
             const seen: string[] = []
             for (;;) {
               const after = seen.at(-1)

@@ -26,7 +26,7 @@ it('level metadata is still there after a restart', async (t) => {
   const path = await directory(t)
   const digest = digestOf(Buffer.from('x'))
   const first = await LevelMetadata.open(path)
-  await first.linkBlob('app', digest)
+  await first.linkBlob('app', digest, 1)
   await first.close()
   const second = await LevelMetadata.open(path)
   t.after(async () => await second.close())
