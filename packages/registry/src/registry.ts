@@ -5,10 +5,11 @@ import type { FastifyInstance } from 'fastify'
 import type { Registry as MetricsRegistry } from 'prom-client'
 import { Access, type Anonymous } from './access.ts'
 import { BlobHandlers } from './blob-handlers.ts'
+import { addCatalogRoutes } from './catalog-routes.ts'
 import { ContentSender } from './content-sender.ts'
 import { addDistributionRoutes } from './distribution-routes.ts'
 import { LevelMetadata } from './level-metadata.ts'
-import { ManifestHandlers } from './manifest-handlers.ts'
+import { ManifestHandlers, type SparseImages } from './manifest-handlers.ts'
 import { addMeshRoutes, type MeshAddress } from './mesh-routes.ts'
 import type { Metadata } from './metadata.ts'
 import { createRegistryMetrics, type RegistryMetrics } from './metrics.ts'
@@ -26,6 +27,8 @@ import { Uploads } from './uploads.ts'
 export const UPLOAD_SWEEP_MS = 60_000
 /** How long requests under way may take when the registry stops. */
 export const DRAIN_MS = 10_000
+/** Clients that copy parts of an image, and the conformance suite, push images without all their blobs. */
+export const DEFAULT_SPARSE_IMAGES: SparseImages = 'accept'
 /** How often connections are looked at that became idle meanwhile. */
 const IDLE_SWEEP_MS = 100
 
@@ -39,6 +42,8 @@ export interface RegistryInit {
   /** What a caller without credentials may do. */
   readonly anonymous: Anonymous
   readonly adminPassword: string
+  /** What becomes of the manifest of an image whose blobs are not all here. @default 'accept' */
+  readonly sparseImages?: SparseImages
   /**
    * `host:port` by which clients know this registry. A pull that names another one (`?ns=`) is refused; when empty,
    * the name does not matter. @default []
@@ -163,6 +168,7 @@ class RegistryServer implements Registry {
 
   #addRoutes(app: FastifyInstance, metadata: Metadata, pulls: PullTimes): void {
     const { adminPassword, anonymous, logger, mesh, names = [], seeder, store, transfer } = this.#init
+    const { sparseImages = DEFAULT_SPARSE_IMAGES } = this.#init
     const now = this.#now
     const tokens = new TokenIssuer(now)
     const access = new Access({ anonymous, adminPassword, tokens })
@@ -170,12 +176,13 @@ class RegistryServer implements Registry {
     addDistributionRoutes(app, {
       access,
       names: new Set(names),
-      manifests: new ManifestHandlers({ store, metadata, sender, seeder, pulls, now }),
+      manifests: new ManifestHandlers({ store, metadata, sender, seeder, pulls, sparseImages, now }),
       blobs: new BlobHandlers({ metadata, sender }),
       uploads: new UploadHandlers({ store, metadata, uploads: this.#uploads, seeder }),
       tags: new TagHandlers(metadata),
       referrers: new ReferrerHandlers(metadata)
     })
+    addCatalogRoutes(app, { access, metadata })
     addTokenRoutes(app, { access, tokens, now })
     addMeshRoutes(app, { store, access, mesh })
   }

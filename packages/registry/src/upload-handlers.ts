@@ -1,6 +1,7 @@
 import type { ContentStore } from '@shoal/content'
-import { type Digest, digestAlgorithm, isRepositoryName, OciError, parseDigest } from '@shoal/oci'
+import { type Digest, digestAlgorithm, OciError, parseDigest } from '@shoal/oci'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { isBlobAnywhere, isBlobOf } from './held-blobs.ts'
 import type { Metadata } from './metadata.ts'
 import { contentLength, queryValue, requestBody } from './request.ts'
 import type { Seeder } from './seeder.ts'
@@ -11,7 +12,7 @@ import type { Uploads } from './uploads.ts'
 /** What the upload routes need. */
 export interface UploadHandlersInit {
   readonly store: Pick<ContentStore, 'stat'>
-  readonly metadata: Pick<Metadata, 'hasBlob' | 'linkBlob'>
+  readonly metadata: Pick<Metadata, 'hasBlob' | 'holdings' | 'linkBlob'>
   readonly uploads: Uploads
   readonly seeder: Seeder
 }
@@ -25,7 +26,8 @@ export class UploadHandlers {
   }
 
   /**
-   * POST: begin an upload. `?mount=&from=` takes the blob from another repository, `?digest=` from this request.
+   * POST: begin an upload. `?mount=&from=` takes the blob from another repository, `?mount=` alone from any that has it,
+   * `?digest=` from this request.
    *
    * @throws OciError `DIGEST_INVALID`, `SIZE_INVALID`, `TOOMANYREQUESTS`
    */
@@ -86,8 +88,9 @@ export class UploadHandlers {
 
   async #mount(name: string, digest: Digest, from: string | undefined): Promise<boolean> {
     const { metadata, store } = this.#init
-    if (from === undefined || !isRepositoryName(from)) return false
-    const blob = (await metadata.hasBlob(from, digest)) ? await store.stat(digest) : undefined
+    // Whoever may push may pull from every repository, so that none has to be named.
+    const isHeld = from === undefined ? await isBlobAnywhere(metadata, digest) : await isBlobOf(metadata, from, digest)
+    const blob = isHeld ? await store.stat(digest) : undefined
     if (blob === undefined) return false
     await metadata.linkBlob(name, digest, blob.size)
     return true
