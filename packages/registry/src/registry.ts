@@ -4,6 +4,9 @@ import type { Logger, TransferMetrics } from '@shoal/swarm'
 import type { FastifyInstance } from 'fastify'
 import type { Registry as MetricsRegistry } from 'prom-client'
 import { Access, type Anonymous } from './access.ts'
+import { addArtifactRoutes } from './artifacts/artifact-routes.ts'
+import { ArtifactViews } from './artifacts/artifact-view.ts'
+import { ManifestReader } from './artifacts/manifest-reader.ts'
 import { BlobHandlers } from './blob-handlers.ts'
 import { addCatalogRoutes } from './catalog-routes.ts'
 import { ContentSender } from './content-sender.ts'
@@ -13,6 +16,7 @@ import { ManifestHandlers, type SparseImages } from './manifest-handlers.ts'
 import { addMeshRoutes, type MeshAddress } from './mesh-routes.ts'
 import type { Metadata } from './metadata.ts'
 import { createRegistryMetrics, type RegistryMetrics } from './metrics.ts'
+import { addOpenApiRoute } from './openapi/openapi-route.ts'
 import { PULL_TIME_GRANULARITY_MS, PullTimes } from './pull-times.ts'
 import { ReferrerHandlers } from './referrer-handlers.ts'
 import type { Seeder } from './seeder.ts'
@@ -185,6 +189,9 @@ class RegistryServer implements Registry {
     addCatalogRoutes(app, { access, metadata })
     addTokenRoutes(app, { access, tokens, now })
     addMeshRoutes(app, { store, access, mesh })
+    const views = new ArtifactViews({ metadata, reader: new ManifestReader(store), pulls })
+    addArtifactRoutes(app, { access, metadata, views })
+    addOpenApiRoute(app)
   }
 
   async #close({ app, flush, metadata, pulls, sweep }: Running): Promise<void> {
