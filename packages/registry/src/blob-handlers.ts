@@ -1,6 +1,7 @@
 import { parseDigest } from '@shoal/oci'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ContentSender } from './content-sender.ts'
+import type { ForeignProxy } from './foreign/foreign-proxy.ts'
 import type { Metadata } from './metadata.ts'
 import { blobUnknown } from './unknown.ts'
 
@@ -8,6 +9,8 @@ import { blobUnknown } from './unknown.ts'
 export interface BlobHandlersInit {
   readonly metadata: Pick<Metadata, 'hasBlob' | 'unlinkBlob'>
   readonly sender: ContentSender
+  /** Fetches the foreign layers that are asked for; undefined where the operator does not want that. */
+  readonly foreign?: Pick<ForeignProxy, 'look'> | undefined
 }
 
 /** Serves the blobs of a repository: those that were pushed to it or mounted there. */
@@ -24,8 +27,11 @@ export class BlobHandlers {
    * @throws OciError `DIGEST_INVALID`, `BLOB_UNKNOWN`
    */
   async send(request: FastifyRequest, reply: FastifyReply, name: string, text: string): Promise<void> {
-    const { metadata, sender } = this.#init
+    const { foreign, metadata, sender } = this.#init
     const digest = parseDigest(text)
+    if (foreign !== undefined && !(await metadata.hasBlob(name, digest))) {
+      if (await foreign.look(request, reply, name, digest)) return
+    }
     const content = { digest, mediaType: 'application/octet-stream', ranges: true }
     const isHere = (await metadata.hasBlob(name, digest)) && (await sender.send(request, reply, content))
     if (!isHere) throw blobUnknown(name, digest)

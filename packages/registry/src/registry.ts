@@ -11,6 +11,10 @@ import { BlobHandlers } from './blob-handlers.ts'
 import { addCatalogRoutes } from './catalog-routes.ts'
 import { ContentSender } from './content-sender.ts'
 import { addDistributionRoutes } from './distribution-routes.ts'
+import { type ForeignAddresses, ForeignFetcher } from './foreign/foreign-fetcher.ts'
+import { ForeignLayers } from './foreign/foreign-layers.ts'
+import { createForeignMetrics, type ForeignMetrics } from './foreign/foreign-metrics.ts'
+import { type ForeignPolicy, ForeignProxy } from './foreign/foreign-proxy.ts'
 import { LevelMetadata } from './level-metadata.ts'
 import { ManifestHandlers, type SparseImages } from './manifest-handlers.ts'
 import { addMeshRoutes, type MeshAddress } from './mesh-routes.ts'
@@ -33,6 +37,8 @@ export const UPLOAD_SWEEP_MS = 60_000
 export const DRAIN_MS = 10_000
 /** Clients that copy parts of an image, and the conformance suite, push images without all their blobs. */
 export const DEFAULT_SPARSE_IMAGES: SparseImages = 'accept'
+export const DEFAULT_FOREIGN_LAYERS: ForeignPolicy = 'skip'
+export const DEFAULT_FOREIGN_ADDRESSES: ForeignAddresses = 'public'
 /** How often connections are looked at that became idle meanwhile. */
 const IDLE_SWEEP_MS = 100
 
@@ -48,6 +54,10 @@ export interface RegistryInit {
   readonly adminPassword: string
   /** What becomes of the manifest of an image whose blobs are not all here. @default 'accept' */
   readonly sparseImages?: SparseImages
+  /** What becomes of layers that manifests only name by URL, when they are asked for. @default 'skip' */
+  readonly foreignLayers?: ForeignPolicy
+  /** Where such layers may be fetched from. @default 'public' */
+  readonly foreignAddresses?: ForeignAddresses
   /**
    * `host:port` by which clients know this registry. A pull that names another one (`?ns=`) is refused; when empty,
    * the name does not matter. @default []
@@ -94,6 +104,7 @@ class RegistryServer implements Registry {
   readonly #now: () => number
   readonly #uploads: Uploads
   readonly #metrics: RegistryMetrics
+  readonly #foreignMetrics: ForeignMetrics
   #running: Running | undefined
   #stopping = false
   /** Starts and stops take place one after the other. */
@@ -104,6 +115,7 @@ class RegistryServer implements Registry {
     this.#now = init.now ?? Date.now
     this.#uploads = new Uploads({ store: init.store, now: this.#now })
     this.#metrics = createRegistryMetrics(init.metrics, () => this.#uploads.count)
+    this.#foreignMetrics = createForeignMetrics(init.metrics, init.transfer)
   }
 
   get address(): { host: string; port: number } {
@@ -173,6 +185,9 @@ class RegistryServer implements Registry {
   #addRoutes(app: FastifyInstance, metadata: Metadata, pulls: PullTimes): void {
     const { adminPassword, anonymous, logger, mesh, names = [], seeder, store, transfer } = this.#init
     const { sparseImages = DEFAULT_SPARSE_IMAGES } = this.#init
+    const reader = new ManifestReader(store)
+    const foreign = this.#foreignProxy(metadata, reader)
+    app.addHook('preClose', async () => await foreign?.close())
     const now = this.#now
     const tokens = new TokenIssuer(now)
     const access = new Access({ anonymous, adminPassword, tokens })
@@ -181,7 +196,7 @@ class RegistryServer implements Registry {
       access,
       names: new Set(names),
       manifests: new ManifestHandlers({ store, metadata, sender, seeder, pulls, sparseImages, now }),
-      blobs: new BlobHandlers({ metadata, sender }),
+      blobs: new BlobHandlers({ metadata, sender, foreign }),
       uploads: new UploadHandlers({ store, metadata, uploads: this.#uploads, seeder }),
       tags: new TagHandlers(metadata),
       referrers: new ReferrerHandlers(metadata)
@@ -189,9 +204,17 @@ class RegistryServer implements Registry {
     addCatalogRoutes(app, { access, metadata })
     addTokenRoutes(app, { access, tokens, now })
     addMeshRoutes(app, { store, access, mesh })
-    const views = new ArtifactViews({ metadata, reader: new ManifestReader(store), pulls })
+    const views = new ArtifactViews({ metadata, reader, pulls })
     addArtifactRoutes(app, { access, metadata, views })
     addOpenApiRoute(app)
+  }
+
+  #foreignProxy(metadata: Metadata, reader: ManifestReader): ForeignProxy | undefined {
+    const { foreignAddresses, foreignLayers = DEFAULT_FOREIGN_LAYERS, logger, seeder, store } = this.#init
+    if (foreignLayers === 'skip') return undefined
+    const fetcher = new ForeignFetcher({ addresses: foreignAddresses ?? DEFAULT_FOREIGN_ADDRESSES })
+    const layers = new ForeignLayers({ store, fetcher, logger, metrics: this.#foreignMetrics, now: this.#now })
+    return new ForeignProxy({ metadata, reader, layers, seeder })
   }
 
   async #close({ app, flush, metadata, pulls, sweep }: Running): Promise<void> {

@@ -7,7 +7,7 @@ import { RATE } from '../values/size.ts'
 import { DIRECTORY, NAME } from '../values/text.ts'
 import { defineCommand } from './command.ts'
 import { COMMON_OPTIONS, loggerFrom, logOptions } from './common-options.ts'
-import { CONTENT_OPTIONS } from './content-options.ts'
+import { CONTENT_OPTIONS, contentFrom } from './content-options.ts'
 import { DEFAULT_REGISTRY_DATA } from './data-folders.ts'
 import { DEFAULT_P2P_LISTEN, DEFAULT_REGISTRY_ADMIN_LISTEN, DEFAULT_REGISTRY_LISTEN } from './default-addresses.ts'
 import { LANE_OPTIONS, laneFrom } from './lane-options.ts'
@@ -53,7 +53,7 @@ export const registryCommand = defineCommand({
       lane: laneFrom(values),
       adminListen: values['admin-listen'],
       anonymous: values.anonymous,
-      content: { sparseImages: values['sparse-images'] },
+      content: contentFrom(values),
       zone: values.zone ?? '',
       uploadRate: values['upload-rate'],
       seedCopies: values['seed-copies'],

@@ -36,7 +36,7 @@ export interface RegistryConfig {
   /** What a caller without credentials may do. */
   readonly anonymous: 'none' | 'pull' | 'push'
   /** What may be pushed. @default what the registry does by itself */
-  readonly content?: Pick<RegistryInit, 'sparseImages'>
+  readonly content?: Pick<RegistryInit, 'foreignAddresses' | 'foreignLayers' | 'sparseImages'>
   readonly zone: string
   /** Bytes per second to peers; undefined for no limit. */
   readonly uploadRate: number | undefined
