@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
+import { DEFAULT_FOREIGN_ADDRESSES, DEFAULT_FOREIGN_LAYERS, DEFAULT_SPARSE_IMAGES } from '@shoal/registry'
 import { loadAdminPassword } from '../src/compose/secrets.ts'
 import { withTeardown } from '../src/compose/teardown.ts'
 import { CommandError, describeError } from '../src/errors.ts'
@@ -37,6 +38,13 @@ describe('the command line', () => {
     }
   })
 
+  it('has the defaults of the registry', () => {
+    const { help } = COMMANDS.find(({ words }) => words.join(' ') === 'registry') ?? {}
+    assert.equal(help?.options['sparse-images']?.defaultText, DEFAULT_SPARSE_IMAGES)
+    assert.equal(help?.options['foreign-layers']?.defaultText, DEFAULT_FOREIGN_LAYERS)
+    assert.equal(help?.options['foreign-addresses']?.defaultText, DEFAULT_FOREIGN_ADDRESSES)
+  })
+
   it('says its version', async () => {
     assert.deepEqual(await runShoal(['--version']), { code: 0, stdout: `shoal ${VERSION}\n`, stderr: '' })
   })
@@ -55,6 +63,7 @@ describe('the command line', () => {
       [['agent', '--registry', 'http://a', '--join-token-file', 'none'], /--join-token-file: cannot read none/],
       [['agent', '--registry', 'http://a', '--join-token-file', 'token'], /--join-token-file: token: a join token/],
       [['registry', '--anonymous', 'all'], /--anonymous: "all" .*none or pull or push/],
+      [['registry', '--foreign-layers', 'keep'], /--foreign-layers: "keep" .*skip or proxy/],
       [['registry', '--config', 'bad.yaml'], /bad\.yaml: line 1: is not YAML/],
       [['up', '--agents', '0'], /--agents: "0" .*from 1 to/]
     ]

@@ -1,6 +1,7 @@
 import { parseDigest } from '@shoal/oci'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ContentSender } from './content-sender.ts'
+import type { ForeignProxy } from './foreign/foreign-proxy.ts'
 import type { Holdings } from './holdings.ts'
 import type { Leases } from './leases.ts'
 import type { Metadata } from './metadata.ts'
@@ -12,6 +13,8 @@ export interface BlobHandlersInit {
   readonly holdings: Pick<Holdings, 'removeBlob'>
   readonly leases: Pick<Leases, 'extend'>
   readonly sender: ContentSender
+  /** Fetches the foreign layers that are asked for; undefined where the operator does not want that. */
+  readonly foreign?: Pick<ForeignProxy, 'look'> | undefined
 }
 
 /** Serves the blobs of a repository: those that were pushed to it or mounted there. */
@@ -28,8 +31,11 @@ export class BlobHandlers {
    * @throws OciError `DIGEST_INVALID`, `BLOB_UNKNOWN`
    */
   async send(request: FastifyRequest, reply: FastifyReply, name: string, text: string): Promise<void> {
-    const { leases, metadata, sender } = this.#init
+    const { foreign, leases, metadata, sender } = this.#init
     const digest = parseDigest(text)
+    if (foreign !== undefined && !(await metadata.hasBlob(name, digest))) {
+      if (await foreign.look(request, reply, name, digest)) return
+    }
     const content = { digest, mediaType: 'application/octet-stream', ranges: true }
     let isLinked = await metadata.hasBlob(name, digest)
     // Whoever asks this way may not push what is here already, so that it has to stay until it is referred to.

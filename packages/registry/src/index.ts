@@ -11,10 +11,20 @@
  */
 export { ADMIN_USER, type Anonymous } from './access.ts'
 export type { BlobStore } from './blob-store.ts'
+export type { ForeignAddresses } from './foreign/foreign-fetcher.ts'
+export type { ForeignPolicy } from './foreign/foreign-proxy.ts'
 export { DEFAULT_GRACE_MS } from './gc/gc-routes.ts'
 export type { CollectionState } from './gc/state.ts'
 export { MetadataOpenError } from './level-metadata.ts'
+export type { SparseImages } from './manifest-handlers.ts'
 export { BLOB_SIZE_HEADER, CHUNK_MAP_MEDIA_TYPE, type MeshAddress } from './mesh-routes.ts'
 export type { Policy } from './policies.ts'
-export { createRegistry, type Registry, type RegistryInit } from './registry.ts'
+export {
+  createRegistry,
+  DEFAULT_FOREIGN_ADDRESSES,
+  DEFAULT_FOREIGN_LAYERS,
+  DEFAULT_SPARSE_IMAGES,
+  type Registry,
+  type RegistryInit
+} from './registry.ts'
 export type { Seeder } from './seeder.ts'

@@ -13,6 +13,7 @@ import {
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { BlobStore } from './blob-store.ts'
 import type { ContentSender } from './content-sender.ts'
+import { isForeign } from './foreign/foreign-layer.ts'
 import type { Holdings } from './holdings.ts'
 import type { Leases } from './leases.ts'
 import { type ManifestRecord, type Metadata, TagFixedError } from './metadata.ts'
@@ -37,9 +38,14 @@ export interface ManifestHandlersInit {
   readonly sender: ContentSender
   readonly seeder: Seeder
   readonly pulls: Pick<PullTimes, 'note'>
+  /** What becomes of the manifest of an image whose blobs are not all here. */
+  readonly sparseImages: SparseImages
   /** Milliseconds since 1970. */
   readonly now: () => number
 }
+
+/** Whether an image may be pushed before its blobs, or without some of them. */
+export type SparseImages = 'accept' | 'refuse'
 
 /** Serves, takes in and removes manifests. They are kept byte for byte as they came. */
 export class ManifestHandlers {
@@ -98,8 +104,8 @@ export class ManifestHandlers {
       ...(subject === undefined ? {} : { subject: subject.digest })
     }
     const referrer = subject === undefined ? {} : { referrer: referrerOf(manifest, digest, size) }
-    await leases.holding([digest, ...references], async () => {
-      await this.#checkReferences(name, manifest)
+    const missing = await leases.holding([digest, ...references], async () => {
+      const lacking = await this.#missingReferences(name, manifest)
       await holdings
         .addManifest(
           name,
@@ -110,10 +116,12 @@ export class ManifestHandlers {
         .catch((error: unknown) => {
           throw error instanceof TagFixedError ? tagImmutable(name, error.tag) : error
         })
+      return lacking
     })
     seeder.announce(digest)
     if (subject !== undefined) reply.header('oci-subject', subject.digest)
     if (expected !== undefined && tags.length > 0) reply.header('oci-tag', tags)
+    if (missing.length > 0) reply.header('warning', missingWarning(missing))
     await reply
       .code(201)
       .header('location', `/v2/${name}/manifests/${digest}`)
@@ -151,24 +159,29 @@ export class ManifestHandlers {
   }
 
   /**
-   * An image has to be complete. An index need not be: it may list platforms that nobody wants here.
+   * What an image lacks here. It may be sparse where the operator allows it (OCI distribution, "Pushing Manifests"); an
+   * index always may: it may list platforms that nobody wants here.
    *
-   * @throws OciError `MANIFEST_BLOB_UNKNOWN`, `MANIFEST_INVALID`
+   * @throws OciError `MANIFEST_BLOB_UNKNOWN`, and `MANIFEST_INVALID` when it is wrong about the size of a blob
    */
-  async #checkReferences(name: string, manifest: Manifest): Promise<void> {
-    if (manifest.kind === 'index') return
-    const { metadata, store } = this.#init
+  async #missingReferences(name: string, manifest: Manifest): Promise<Digest[]> {
+    if (manifest.kind === 'index') return []
+    const { metadata, sparseImages, store } = this.#init
+    const missing: Digest[] = []
     for (const descriptor of manifestReferences(manifest)) {
       const { digest, size } = descriptor
       const blob = (await metadata.hasBlob(name, digest)) ? await store.stat(digest) : undefined
-      if (blob === undefined && !isElsewhere(descriptor)) {
-        const detail = { digest }
-        throw new OciError('MANIFEST_BLOB_UNKNOWN', `${name} has no blob ${digest}: push it first`, { detail })
-      }
       if (blob !== undefined && blob.size !== size) {
         throw new OciError('MANIFEST_INVALID', `the blob ${digest} has ${blob.size} bytes, not ${size}`)
       }
+      if (blob !== undefined || isForeign(descriptor)) continue
+      if (sparseImages === 'refuse') {
+        const detail = { digest }
+        throw new OciError('MANIFEST_BLOB_UNKNOWN', `${name} has no blob ${digest}: push it first`, { detail })
+      }
+      missing.push(digest)
     }
+    return missing
   }
 
   async #store(digest: Digest, bytes: Uint8Array): Promise<void> {
@@ -204,9 +217,11 @@ function asked(request: FastifyRequest, reference: string): { expected?: Digest;
   return { ...(isByDigest ? { expected: parseDigest(reference) } : {}), tags }
 }
 
-/** Whether a layer is one that registries do not have to keep (OCI image, "Non-Distributable Layers"). */
-function isElsewhere({ mediaType, urls }: Descriptor): boolean {
-  return (urls?.length ?? 0) > 0 || /\.(?:nondistributable|foreign)\./.test(mediaType)
+/** Tells whoever pushes that nobody can pull this yet (OCI distribution, "Warnings"). */
+function missingWarning(missing: readonly Digest[]): string {
+  const [first] = missing
+  const others = missing.length > 1 ? ` and ${missing.length - 1} more` : ''
+  return `299 - "the image is not complete: the repository has no blob ${first}${others}"`
 }
 
 /** How a manifest is listed among the referrers of its subject (OCI distribution, "Listing Referrers"). */

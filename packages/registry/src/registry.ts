@@ -3,20 +3,29 @@ import type { Logger, TransferMetrics } from '@shoal/swarm'
 import type { FastifyInstance } from 'fastify'
 import type { Registry as MetricsRegistry } from 'prom-client'
 import { Access, type Anonymous } from './access.ts'
+import { addArtifactRoutes } from './artifacts/artifact-routes.ts'
+import { ArtifactViews } from './artifacts/artifact-view.ts'
+import { ManifestReader } from './artifacts/manifest-reader.ts'
 import { BlobHandlers } from './blob-handlers.ts'
 import type { BlobStore } from './blob-store.ts'
+import { addCatalogRoutes } from './catalog-routes.ts'
 import { ContentSender } from './content-sender.ts'
 import { addDistributionRoutes } from './distribution-routes.ts'
+import { type ForeignAddresses, ForeignFetcher } from './foreign/foreign-fetcher.ts'
+import { ForeignLayers } from './foreign/foreign-layers.ts'
+import { createForeignMetrics, type ForeignMetrics } from './foreign/foreign-metrics.ts'
+import { type ForeignPolicy, ForeignProxy } from './foreign/foreign-proxy.ts'
 import { Collector } from './gc/collector.ts'
 import { addGcRoutes } from './gc/gc-routes.ts'
 import { Holdings } from './holdings.ts'
 import { Leases } from './leases.ts'
 import { LevelMetadata } from './level-metadata.ts'
-import { ManifestHandlers } from './manifest-handlers.ts'
+import { ManifestHandlers, type SparseImages } from './manifest-handlers.ts'
 import { addMeshRoutes, type MeshAddress } from './mesh-routes.ts'
 import type { Metadata } from './metadata.ts'
 import { upgradeMetadata } from './metadata-upgrade.ts'
 import { createRegistryMetrics, type RegistryMetrics } from './metrics.ts'
+import { addOpenApiRoute } from './openapi/openapi-route.ts'
 import { Policies, type Policy } from './policies.ts'
 import { PULL_TIME_GRANULARITY_MS, PullTimes } from './pull-times.ts'
 import { Quotas } from './quotas.ts'
@@ -33,6 +42,10 @@ import { Uploads } from './uploads.ts'
 export const UPLOAD_SWEEP_MS = 60_000
 /** How long requests under way may take when the registry stops. */
 export const DRAIN_MS = 10_000
+/** Clients that copy parts of an image, and the conformance suite, push images without all their blobs. */
+export const DEFAULT_SPARSE_IMAGES: SparseImages = 'accept'
+export const DEFAULT_FOREIGN_LAYERS: ForeignPolicy = 'skip'
+export const DEFAULT_FOREIGN_ADDRESSES: ForeignAddresses = 'public'
 /** How often connections are looked at that became idle meanwhile. */
 const IDLE_SWEEP_MS = 100
 
@@ -46,6 +59,12 @@ export interface RegistryInit {
   /** What a caller without credentials may do. */
   readonly anonymous: Anonymous
   readonly adminPassword: string
+  /** What becomes of the manifest of an image whose blobs are not all here. @default 'accept' */
+  readonly sparseImages?: SparseImages
+  /** What becomes of layers that manifests only name by URL, when they are asked for. @default 'skip' */
+  readonly foreignLayers?: ForeignPolicy
+  /** Where such layers may be fetched from. @default 'public' */
+  readonly foreignAddresses?: ForeignAddresses
   /**
    * `host:port` by which clients know this registry. A pull that names another one (`?ns=`) is refused; when empty,
    * the name does not matter. @default []
@@ -103,6 +122,7 @@ class RegistryServer implements Registry {
   readonly #init: RegistryInit
   readonly #now: () => number
   readonly #metrics: RegistryMetrics
+  readonly #foreignMetrics: ForeignMetrics
   #running: Running | undefined
   #stopping = false
   /** Starts and stops take place one after the other. */
@@ -112,6 +132,7 @@ class RegistryServer implements Registry {
     this.#init = init
     this.#now = init.now ?? Date.now
     this.#metrics = createRegistryMetrics(init.metrics, () => this.#running?.uploads.count ?? 0)
+    this.#foreignMetrics = createForeignMetrics(init.metrics, init.transfer)
   }
 
   get address(): { host: string; port: number } {
@@ -202,7 +223,11 @@ class RegistryServer implements Registry {
 
   #addRoutes(app: FastifyInstance, parts: Parts): void {
     const { adminPassword, anonymous, logger, mesh, names = [], seeder, store, transfer } = this.#init
-    const { collector, metadata } = parts
+    const { collector, metadata, pulls } = parts
+    const { sparseImages = DEFAULT_SPARSE_IMAGES } = this.#init
+    const reader = new ManifestReader(store)
+    const foreign = this.#foreignProxy(metadata, reader)
+    app.addHook('preClose', async () => await foreign?.close())
     const now = this.#now
     const tokens = new TokenIssuer(now)
     const access = new Access({ anonymous, adminPassword, tokens })
@@ -211,15 +236,27 @@ class RegistryServer implements Registry {
     addDistributionRoutes(app, {
       access,
       names: new Set(names),
-      manifests: new ManifestHandlers(shared),
-      blobs: new BlobHandlers(shared),
+      manifests: new ManifestHandlers({ ...shared, sparseImages }),
+      blobs: new BlobHandlers({ ...shared, foreign }),
       uploads: new UploadHandlers(shared),
       tags: new TagHandlers(metadata),
       referrers: new ReferrerHandlers(metadata)
     })
+    addCatalogRoutes(app, { access, metadata })
     addTokenRoutes(app, { access, tokens, now })
     addMeshRoutes(app, { store, access, mesh })
     addGcRoutes(app, { access, collector })
+    const views = new ArtifactViews({ metadata, reader, pulls })
+    addArtifactRoutes(app, { access, metadata, views })
+    addOpenApiRoute(app)
+  }
+
+  #foreignProxy(metadata: Metadata, reader: ManifestReader): ForeignProxy | undefined {
+    const { foreignAddresses, foreignLayers = DEFAULT_FOREIGN_LAYERS, logger, seeder, store } = this.#init
+    if (foreignLayers === 'skip') return undefined
+    const fetcher = new ForeignFetcher({ addresses: foreignAddresses ?? DEFAULT_FOREIGN_ADDRESSES })
+    const layers = new ForeignLayers({ store, fetcher, logger, metrics: this.#foreignMetrics, now: this.#now })
+    return new ForeignProxy({ metadata, reader, layers, seeder })
   }
 
   async #close({ app, collector, flush, metadata, pulls, sweep, uploads }: Running): Promise<void> {

@@ -1,7 +1,8 @@
 import { StoreFullError } from '@shoal/content'
-import { type Digest, digestAlgorithm, isRepositoryName, OciError, parseDigest } from '@shoal/oci'
+import { type Digest, digestAlgorithm, OciError, parseDigest } from '@shoal/oci'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { BlobStore } from './blob-store.ts'
+import { isBlobAnywhere, isBlobOf } from './held-blobs.ts'
 import type { Holdings } from './holdings.ts'
 import type { Leases } from './leases.ts'
 import type { Metadata } from './metadata.ts'
@@ -15,7 +16,7 @@ import type { Uploads } from './uploads.ts'
 /** What the upload routes need. */
 export interface UploadHandlersInit {
   readonly store: Pick<BlobStore, 'stat'>
-  readonly metadata: Pick<Metadata, 'hasBlob'>
+  readonly metadata: Pick<Metadata, 'hasBlob' | 'holdings'>
   readonly holdings: Pick<Holdings, 'addBlob'>
   readonly leases: Pick<Leases, 'holding'>
   readonly quotas: Pick<Quotas, 'exceeded' | 'room'>
@@ -32,7 +33,8 @@ export class UploadHandlers {
   }
 
   /**
-   * POST: begin an upload. `?mount=&from=` takes the blob from another repository, `?digest=` from this request.
+   * POST: begin an upload. `?mount=&from=` takes the blob from another repository, `?mount=` alone from any that has it,
+   * `?digest=` from this request.
    *
    * @throws OciError `DIGEST_INVALID`, `SIZE_INVALID`, `TOOMANYREQUESTS`
    */
@@ -97,9 +99,11 @@ export class UploadHandlers {
 
   async #mount(name: string, digest: Digest, from: string | undefined): Promise<boolean> {
     const { holdings, leases, metadata, store } = this.#init
-    if (from === undefined || !isRepositoryName(from)) return false
     return await leases.holding([digest], async () => {
-      const blob = (await metadata.hasBlob(from, digest)) ? await store.stat(digest) : undefined
+      // Whoever may push may pull from every repository, so that none has to be named.
+      const isHeld =
+        from === undefined ? await isBlobAnywhere(metadata, digest) : await isBlobOf(metadata, from, digest)
+      const blob = isHeld ? await store.stat(digest) : undefined
       if (blob === undefined) return false
       await holdings.addBlob(name, digest, blob.size)
       return true

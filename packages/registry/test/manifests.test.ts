@@ -49,8 +49,8 @@ it('refuses a manifest under another digest, and stores nothing', async (t) => {
   assert.equal(harness.store.usage.blobs, blobs)
 })
 
-it('refuses an image whose blobs the repository does not have', async (t) => {
-  const harness = await startRegistry(t)
+it('refuses an image whose blobs the repository does not have, where it is told to', async (t) => {
+  const harness = await startRegistry(t, { sparseImages: 'refuse' })
   await pushBlob(harness, 'app', config)
   await pushBlob(harness, 'other', layer)
   const response = await putManifest(harness, 'app', 'v1', imageManifest(config, [layer]))

@@ -221,7 +221,7 @@ it('mounts a blob from a repository that has it, and begins an upload otherwise'
     await harness.request(`/v2/app/blobs/uploads/?${query}`, { method: 'POST' })
   const missing = digestOf(Buffer.from('missing'))
   for (const query of [
-    `mount=${digest}`,
+    `mount=${missing}`,
     `mount=${digest}&from=other`,
     `mount=${missing}&from=base`,
     `mount=${digest}&from=../x`

@@ -8,6 +8,7 @@ import { RATE } from '../values/size.ts'
 import { DIRECTORY, NAME } from '../values/text.ts'
 import { defineCommand } from './command.ts'
 import { COMMON_OPTIONS, loggerFrom, logOptions } from './common-options.ts'
+import { CONTENT_OPTIONS, contentFrom } from './content-options.ts'
 import { DEFAULT_REGISTRY_DATA } from './data-folders.ts'
 import { DEFAULT_P2P_LISTEN, DEFAULT_REGISTRY_ADMIN_LISTEN, DEFAULT_REGISTRY_LISTEN } from './default-addresses.ts'
 import { LANE_OPTIONS, laneFrom } from './lane-options.ts'
@@ -33,6 +34,7 @@ export const registryCommand = defineCommand({
     ...LANE_OPTIONS,
     'admin-listen': defaulted(ADDRESS, DEFAULT_REGISTRY_ADMIN_LISTEN, 'where health, metrics and status are'),
     anonymous: defaulted(choice('none', 'pull', 'push'), DEFAULT_ANONYMOUS, 'what callers without credentials may do'),
+    ...CONTENT_OPTIONS,
     zone: optional(NAME, 'where it is, such as a rack or an availability zone'),
     'upload-rate': optional(RATE, 'most bytes per second that it sends to peers (default no limit)'),
     'seed-copies': optional(
@@ -53,6 +55,7 @@ export const registryCommand = defineCommand({
       lane: laneFrom(values),
       adminListen: values['admin-listen'],
       anonymous: values.anonymous,
+      content: contentFrom(values),
       zone: values.zone ?? '',
       uploadRate: values['upload-rate'],
       seedCopies: values['seed-copies'],

@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
-import { createRegistry, type Policy } from '@shoal/registry'
+import { createRegistry, type Policy, type RegistryInit } from '@shoal/registry'
 import {
   createRegistrySwarm,
   formatJoinToken,
@@ -35,6 +35,8 @@ export interface RegistryConfig {
   readonly adminListen: HostPort
   /** What a caller without credentials may do. */
   readonly anonymous: 'none' | 'pull' | 'push'
+  /** What may be pushed. @default what the registry does by itself */
+  readonly content?: Pick<RegistryInit, 'foreignAddresses' | 'foreignLayers' | 'sparseImages'>
   readonly zone: string
   /** Bytes per second to peers; undefined for no limit. */
   readonly uploadRate: number | undefined
@@ -90,6 +92,7 @@ export async function startRegistry(config: RegistryConfig): Promise<RegistryPro
       listen: withoutIpv6(config.listen),
       anonymous: config.anonymous,
       adminPassword,
+      ...config.content,
       seeder: swarm,
       policies: config.policies ?? [],
       mesh: () => ({ peerId: swarm.peerId, addresses: [...swarm.addresses] }),
