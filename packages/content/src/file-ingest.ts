@@ -107,7 +107,8 @@ export class FileIngest implements Ingest {
       try {
         return await this.#finish(expected)
       } catch (error) {
-        isOver = !(error instanceof StoreFullError)
+        // Who closes it meanwhile says what becomes of the file.
+        isOver = !(error instanceof StoreFullError || error instanceof StoreClosedError)
         throw error
       } finally {
         if (isOver) await this.#end(true)

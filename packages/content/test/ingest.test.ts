@@ -240,6 +240,21 @@ test('an ingest with a name goes on in the next process, whatever came before', 
   assert.deepEqual(await readdir(join(directory, 'uploads')), [])
 })
 
+test('a named ingest that is suspended while it is read back keeps what came', async (t) => {
+  const { store } = await temporaryStore(t)
+  const bytes = bytesOf(9 * MiB)
+  const first = await store.ingest({ id: 'upload-1' })
+  await first.append(pieces(bytes))
+  await first.suspend()
+  const second = await store.ingest({ id: 'upload-1' })
+  const finishing = assert.rejects(second.finish(digestOf(bytes)), { code: 'STORE_CLOSED' })
+  await Promise.all([finishing, second.suspend()])
+  assert.equal((await store.pendingIngests())[0]?.received, bytes.length)
+  const third = await store.ingest({ id: 'upload-1' })
+  await third.finish(digestOf(bytes))
+  assert.deepEqual(await readBlob(store, digestOf(bytes)), bytes)
+})
+
 test('a name that is no name is refused, and an aborted one leaves nothing', async (t) => {
   const { store, directory } = await temporaryStore(t)
   for (const id of ['', '../../etc', '12345678', 'a/b-cdefgh', 'UPPERCASE']) {

@@ -84,7 +84,7 @@ export class ManifestHandlers {
    * `DENIED` when a tag is immutable or a quota used up
    */
   async put(request: FastifyRequest, reply: FastifyReply, name: string, reference: string): Promise<void> {
-    const { holdings, leases, now, policies, seeder } = this.#init
+    const { holdings, leases, metadata, now, policies, seeder } = this.#init
     const { expected, tags } = asked(request, reference)
     const bytes = await readBody(request, MANIFEST_MAX_BYTES)
     const digest = digestOf(bytes, expected === undefined ? 'sha256' : digestAlgorithm(expected))
@@ -96,6 +96,10 @@ export class ManifestHandlers {
     const size = bytes.length
     const references = manifestReferences(manifest).map((descriptor) => descriptor.digest)
     const fixed = tags.filter((tag) => policies.isImmutable(name, tag))
+    for (const tag of fixed) {
+      // Said again when it is stored; here before anything is.
+      if (((await metadata.tag(name, tag)) ?? digest) !== digest) throw tagImmutable(name, tag)
+    }
     const record = {
       digest,
       mediaType,

@@ -1,4 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
+import type { QuotaUsage } from './quotas.ts'
 
 /** What the registry counts beside the bytes. */
 export interface RegistryMetrics {
@@ -8,13 +9,18 @@ export interface RegistryMetrics {
   collected(bytes: number): void
 }
 
+/** What the registry tells of itself when metrics are asked for. */
+export interface RegistryGauges {
+  /** Uploads under way. */
+  uploads(): number
+  quotas(): readonly QuotaUsage[]
+}
+
 /**
- * Makes `shoal_registry_requests_total{method,status}`, `shoal_registry_uploads` and
- * `shoal_registry_collected_bytes_total` on `register`.
- *
- * @param uploads tells how many uploads are under way
+ * Makes `shoal_registry_requests_total{method,status}`, `shoal_registry_uploads`,
+ * `shoal_registry_collected_bytes_total` and `shoal_registry_quota_bytes{prefix,what}` on `register`.
  */
-export function createRegistryMetrics(register: Registry, uploads: () => number): RegistryMetrics {
+export function createRegistryMetrics(register: Registry, gauges: RegistryGauges): RegistryMetrics {
   const requests = new Counter({
     name: 'shoal_registry_requests_total',
     help: 'Requests to the registry, by method and class of status',
@@ -26,7 +32,19 @@ export function createRegistryMetrics(register: Registry, uploads: () => number)
     help: 'Uploads that are begun and not finished',
     registers: [register],
     collect() {
-      this.set(uploads())
+      this.set(gauges.uploads())
+    }
+  })
+  new Gauge({
+    name: 'shoal_registry_quota_bytes',
+    help: 'Bytes that the repositories of a prefix have, and may have',
+    labelNames: ['prefix', 'what'] as const,
+    registers: [register],
+    collect() {
+      for (const { prefix, quotaBytes, usedBytes } of gauges.quotas()) {
+        this.set({ prefix, what: 'used' }, usedBytes)
+        this.set({ prefix, what: 'limit' }, quotaBytes)
+      }
     }
   })
   const collected = new Counter({

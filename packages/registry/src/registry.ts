@@ -131,7 +131,10 @@ class RegistryServer implements Registry {
   constructor(init: RegistryInit) {
     this.#init = init
     this.#now = init.now ?? Date.now
-    this.#metrics = createRegistryMetrics(init.metrics, () => this.#running?.uploads.count ?? 0)
+    this.#metrics = createRegistryMetrics(init.metrics, {
+      uploads: () => this.#running?.uploads.count ?? 0,
+      quotas: () => this.#running?.quotas.usage ?? []
+    })
     this.#foreignMetrics = createForeignMetrics(init.metrics, init.transfer)
   }
 

@@ -113,6 +113,7 @@ it('does not move or remove an immutable tag', async (t) => {
     assert.equal(await errorCode(response), 'DENIED')
   }
   assert.deepEqual(await tags(harness, 'app'), ['latest', 'v1'])
+  assert.equal(await harness.store.stat(digestOf(other)), undefined)
   assert.equal((await putManifest(harness, 'app', 'v1', imageManifest(config, []))).status, 201)
   assert.equal((await harness.request('/v2/app/manifests/latest', { method: 'DELETE' })).status, 202)
 })
@@ -176,6 +177,9 @@ it('has room again when something is removed, and counts the same after a restar
   await harness.registry.stop()
   await harness.registry.start()
   assert.equal(await post(1001), 403)
+  const text = await harness.metrics.metrics()
+  assert.match(text, /shoal_registry_quota_bytes\{prefix="",what="used"\} 1000/)
+  assert.match(text, /shoal_registry_quota_bytes\{prefix="",what="limit"\} 2000/)
   assert.equal(await post(900), 201)
   assert.equal((await harness.request(`/v2/app/manifests/${digest}`, { method: 'DELETE' })).status, 202)
   await collect(harness)

@@ -51,7 +51,7 @@ export const gcCommand = defineCommand({
       state = await untilOver(client, state, context)
     }
     context.stdout.write(values.output === 'json' ? `${JSON.stringify(state, undefined, 2)}\n` : formatResult(state))
-    if (state.status === 'failed') throw new CommandError("the collection failed; the registry's log says why")
+    if (state.status === 'failed') throw new CommandError(`the collection failed: ${state.error ?? 'nobody knows why'}`)
     return state.status === 'cancelled' && !values.cancel ? 1 : 0
   }
 })

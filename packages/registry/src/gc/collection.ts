@@ -54,7 +54,8 @@ export class Collection {
     if (this.#state.phase === 'repositories') {
       const total = await metadata.countRepositories()
       this.#state = { ...this.#state, progress: { ...this.#state.progress, total } }
-      for await (const repository of metadata.repositories(this.#state.repository)) {
+      // One at a time, so that no list stays open for the hours that this may take.
+      for (let repository = await this.#next(); repository !== undefined; repository = await this.#next()) {
         await this.#collectRepository(repository, signal)
         const done = this.#state.progress.done + 1
         this.#state = { ...this.#state, repository, progress: { done, total: Math.max(done, total) } }
@@ -68,6 +69,11 @@ export class Collection {
       this.#state = { ...this.#state, progress: { done, total: Math.max(done, this.#state.progress.total) } }
     })
     await this.#init.leases.expire()
+  }
+
+  async #next(): Promise<string | undefined> {
+    for await (const repository of this.#init.metadata.repositories(this.#state.repository)) return repository
+    return undefined
   }
 
   async #collectRepository(repository: string, signal: AbortSignal): Promise<void> {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { StoreFullError } from '@shoal/content'
 import type { Logger } from '@shoal/swarm'
 import type { RegistryMetrics } from '../metrics.ts'
 import { Collection, type CollectionInit } from './collection.ts'
@@ -112,7 +113,7 @@ export class Collector {
     } catch (error) {
       const isLeft = error instanceof CollectionEndedError && !error.cancelled
       const isCancelled = error instanceof CollectionEndedError && error.cancelled
-      end = isLeft ? {} : isCancelled ? { status: 'cancelled' } : { status: 'failed', error: "see the registry's log" }
+      end = isLeft ? {} : isCancelled ? { status: 'cancelled' } : { status: 'failed', error: describe(error) }
       if (!(error instanceof CollectionEndedError))
         logger.error({ err: error, collection: id }, 'the collection failed')
     }
@@ -135,6 +136,12 @@ export class Collector {
       this.#init.logger.warn({ err }, 'where the collection is could not be written down')
     }
   }
+}
+
+/** What the administrator is told; the log has the cause. */
+function describe(error: unknown): string {
+  if (error instanceof StoreFullError) return 'the registry has no disk space left: free some, and collect again'
+  return "see the registry's log"
 }
 
 /** Ends a collection before its end. */

@@ -338,9 +338,13 @@ export class Download implements SwarmListener {
       this.#peerProgressAt = now
       return
     }
-    const linked = [...this.#participants()].some((peer) => peer.role === 'registry' && peer.isSeed && !peer.distrusted)
-    const held = linked || [...this.#participants()].some(({ have }) => have !== undefined && have.count > 0)
-    const delay = linked ? LINKED_FALLBACK_DELAY_MS : held ? FALLBACK_DELAY_MS : LONE_FALLBACK_DELAY_MS
+    // A link to the registry is enough: its answer may be on its way.
+    const held = [...this.#participants()].some(({ have }) => have !== undefined && have.count > 0)
+    const delay = this.#init.isRegistryLinked()
+      ? LINKED_FALLBACK_DELAY_MS
+      : held
+        ? FALLBACK_DELAY_MS
+        : LONE_FALLBACK_DELAY_MS
     if (now - this.#peerProgressAt >= delay) this.#fallback?.start()
     if (!this.#isSigned && now - this.#progressAt >= UNPROVEN_STALLED_MS) this.#failUnproven()
     else if (now - this.#progressAt >= STALLED_MS) this.#fail(new DownloadStalledError(this.digest))
