@@ -15,6 +15,11 @@ const UNDER_WAY_DEADLINE_MS = 60_000
 const PULL_DEADLINE_MS = 90_000
 /** What may come twice: chunks that were on their way when the agent went, and the second copies of the endgame. */
 const REPEATED_BYTES_LIMIT = 16 * MIB
+/**
+ * What may be lost with a process: bytes that its kernel took from three peers whose links are not shaped and that it had not
+ * read (tcp_rmem allows tens of MiB a socket), and chunks in memory that were not written.
+ */
+const UNREAD_BYTES_LIMIT = 64 * MIB
 
 describe('a pull goes on', endToEnd(), () => {
   let cluster: Cluster
@@ -94,6 +99,7 @@ describe('a pull goes on', endToEnd(), () => {
     const figures = `held ${heldBefore} of ${image.bytes} bytes when it went, received ${received} afterwards`
     assert.ok(received <= missing + REPEATED_BYTES_LIMIT, figures)
     const onLink = (await node.network.linkBytes()).received
-    assert.ok(onLink <= image.bytes * 1.1 + REPEATED_BYTES_LIMIT, `${figures}; ${onLink} over its link in all`)
+    const limit = image.bytes * 1.1 + REPEATED_BYTES_LIMIT + UNREAD_BYTES_LIMIT
+    assert.ok(onLink <= limit, `${figures}; ${onLink} over its link in all`)
   }
 })

@@ -23,7 +23,7 @@ const SWEEP_MS = 15_000
 export const MAX_PENDING_BYTES = 128 * 1024 * 1024
 
 /** Payload bytes that have come and are not written, above which the direct lanes are not read. */
-export const MAX_STORING_BYTES = 48 * 1024 * 1024
+export const MAX_STORING_BYTES = 16 * 1024 * 1024
 
 /** What a node has in its hands at this moment. */
 export interface ExchangeLoad {
