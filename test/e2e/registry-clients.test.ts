@@ -1,29 +1,14 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync } from 'node:crypto'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { after, before, describe, it, type TestContext } from 'node:test'
-import { ContentStore } from '@shoal/content'
+import { after, before, describe, it } from 'node:test'
 import { MEDIA_TYPES } from '@shoal/oci'
-import { type Anonymous, createRegistry } from '@shoal/registry'
-import { createTransferMetrics, silentLogger } from '@shoal/swarm'
-import { Registry as MetricsRegistry } from 'prom-client'
 import { type BuiltImage, buildImage, SMALL_IMAGE } from '../harness/image.ts'
 import { run, tryRun } from '../harness/process.ts'
-import { findTool } from '../harness/requirements.ts'
+import { SITE_ADMIN, startRegistrySite, withClients } from '../harness/registry-site.ts'
 
-const PASSWORD = 'a password'
-const ADMIN = `admin:${PASSWORD}`
-
-/** A registry in this process, as the clients see it. */
-interface Site {
-  readonly host: string
-  /** Requests so far, by method. */
-  readonly requests: (method: string) => Promise<number>
-}
-
-describe('clients that others made', clients(), () => {
+describe('skopeo and umoci', withClients('skopeo', 'umoci', 'busybox'), () => {
   let directory: string
   let image: BuiltImage
   let source: string
@@ -37,7 +22,7 @@ describe('clients that others made', clients(), () => {
   after(() => rm(directory, { recursive: true, force: true }))
 
   it('skopeo pushes an image and pulls it back byte for byte', async (t) => {
-    const { host } = await start(t, 'push')
+    const { host } = await startRegistrySite(t, 'push')
     const target = path.join(directory, 'pulled')
     await copy(source, `docker://${host}/team/app:v1`)
     await copy(`docker://${host}/team/app:v1`, `oci:${target}:v1`)
@@ -54,7 +39,7 @@ describe('clients that others made', clients(), () => {
   })
 
   it('skopeo sends no layer a second time, nor to a repository that it knows to share it', async (t) => {
-    const { host, requests } = await start(t, 'push')
+    const { host, requests } = await startRegistrySite(t, 'push')
     await copy(source, `docker://${host}/base:v1`)
     const patches = await requests('PATCH')
     assert.ok(patches > 0, 'skopeo pushes layers with PATCH')
@@ -67,7 +52,7 @@ describe('clients that others made', clients(), () => {
   })
 
   it('skopeo pushes an image in the format of Docker', async (t) => {
-    const { host } = await start(t, 'push')
+    const { host } = await startRegistrySite(t, 'push')
     await copy(source, `docker://${host}/docker:v1`, '--format', 'v2s2')
     const raw: { mediaType: string } = JSON.parse(await skopeo('inspect', '--raw', `docker://${host}/docker:v1`))
     assert.equal(raw.mediaType, MEDIA_TYPES.dockerManifest)
@@ -75,7 +60,7 @@ describe('clients that others made', clients(), () => {
   })
 
   it('skopeo copies an index with all its images', async (t) => {
-    const { host } = await start(t, 'push')
+    const { host } = await startRegistrySite(t, 'push')
     await copy(source, `docker://${host}/multi:arm64`)
     await copy(source, `docker://${host}/multi:amd64`, '--format', 'v2s2')
     const manifests = await Promise.all(
@@ -99,7 +84,7 @@ describe('clients that others made', clients(), () => {
   })
 
   it('skopeo lists tags and deletes an image', async (t) => {
-    const { host } = await start(t, 'push')
+    const { host } = await startRegistrySite(t, 'push')
     await copy(source, `docker://${host}/app:v1`)
     await copy(source, `docker://${host}/app:v2`)
     const listed: { Tags: string[] } = JSON.parse(await skopeo('list-tags', `docker://${host}/app`))
@@ -109,28 +94,28 @@ describe('clients that others made', clients(), () => {
   })
 
   it('skopeo needs the password to push where anybody may pull', async (t) => {
-    const { host } = await start(t, 'pull')
+    const { host } = await startRegistrySite(t, 'pull')
     const reference = `docker://${host}/app:v1`
     const refused = await tryCopy(source, reference)
     assert.notEqual(refused.code, 0, refused.output)
     const wrong = await tryCopy(source, reference, '--dest-creds', 'admin:wrong')
     assert.notEqual(wrong.code, 0, wrong.output)
-    await copy(source, reference, '--dest-creds', ADMIN)
+    await copy(source, reference, '--dest-creds', SITE_ADMIN)
     await copy(reference, `oci:${path.join(directory, 'anonymous')}:v1`, '--src-no-creds')
-    await copy(reference, `oci:${path.join(directory, 'known')}:v1`, '--src-creds', ADMIN)
+    await copy(reference, `oci:${path.join(directory, 'known')}:v1`, '--src-creds', SITE_ADMIN)
   })
 
   it('skopeo needs the password for everything where nobody may do anything', async (t) => {
-    const { host } = await start(t, 'none')
+    const { host } = await startRegistrySite(t, 'none')
     const reference = `docker://${host}/app:v1`
-    await copy(source, reference, '--dest-creds', ADMIN)
+    await copy(source, reference, '--dest-creds', SITE_ADMIN)
     const refused = await tryCopy(reference, `oci:${path.join(directory, 'refused')}:v1`, '--src-no-creds')
     assert.notEqual(refused.code, 0, refused.output)
-    await copy(reference, `oci:${path.join(directory, 'allowed')}:v1`, '--src-creds', ADMIN)
+    await copy(reference, `oci:${path.join(directory, 'allowed')}:v1`, '--src-creds', SITE_ADMIN)
   })
 
   it('umoci changes what was pulled, and only the new layer is sent', async (t) => {
-    const { host, requests } = await start(t, 'push')
+    const { host, requests } = await startRegistrySite(t, 'push')
     await copy(source, `docker://${host}/app:v1`)
     const patches = await requests('PATCH')
     const layout = path.join(directory, 'changed')
@@ -146,49 +131,6 @@ describe('clients that others made', clients(), () => {
     assert.equal(await manifestDigest(`docker://${host}/app:v2`), digest)
   })
 })
-
-/** Whether this machine has the clients; where it has to, lacking one is an error. */
-function clients(): { skip?: string } {
-  const missing = ['skopeo', 'umoci', 'busybox'].filter((tool) => findTool(tool) === undefined)
-  if (missing.length === 0) return {}
-  const reason = `the tests with clients that others made need ${missing.join(', ')}`
-  if (process.env.SHOAL_E2E === 'required') throw new Error(`SHOAL_E2E=required, but ${reason}`)
-  console.error(`SKIPPED: ${reason}`)
-  return { skip: reason }
-}
-
-async function start(t: TestContext, anonymous: Anonymous): Promise<Site> {
-  const directory = await mkdtemp(path.join(tmpdir(), 'shoal-registry-'))
-  const signer = generateKeyPairSync('ed25519').privateKey
-  const metrics = new MetricsRegistry()
-  const store = await ContentStore.open({ directory: path.join(directory, 'content'), signer })
-  const registry = createRegistry({
-    store,
-    directory,
-    listen: { host: '127.0.0.1', port: 0 },
-    anonymous,
-    adminPassword: PASSWORD,
-    seeder: { announce: () => undefined },
-    mesh: () => ({ peerId: 'none', addresses: [] }),
-    logger: silentLogger,
-    metrics,
-    transfer: createTransferMetrics(metrics)
-  })
-  t.after(async () => {
-    await registry.stop()
-    await store.close()
-    await rm(directory, { recursive: true, force: true })
-  })
-  await registry.start()
-  return {
-    host: `127.0.0.1:${registry.address.port}`,
-    requests: async (method) => {
-      const metric = await metrics.getSingleMetric('shoal_registry_requests_total')?.get()
-      const counted = metric?.values.filter((value) => value.labels.method === method) ?? []
-      return counted.reduce((sum, { value }) => sum + value, 0)
-    }
-  }
-}
 
 async function copy(from: string, to: string, ...options: string[]): Promise<void> {
   await run(copyCommand(from, to, options))

@@ -1,7 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { waitFor } from './deadline.ts'
-import type { NetworkNode } from './namespaces.ts'
 import { ManagedProcess, run, tryRun } from './process.ts'
 
 const START_DEADLINE_MS = 20_000
@@ -18,6 +17,13 @@ const DISABLED_PLUGINS = [
   'io.containerd.tracing.processor.v1.otlp'
 ]
 
+/** Where a containerd runs. */
+interface Place {
+  readonly name: string
+  /** Network namespace; the host's when absent. */
+  readonly namespace?: string
+}
+
 /** A containerd of a node's own: root, state and socket below its directory, in the node's network namespace. */
 export class Containerd {
   readonly process: ManagedProcess
@@ -25,11 +31,11 @@ export class Containerd {
   readonly hostsDirectory: string
   readonly #socket: string
   readonly #directory: string
-  readonly #node: NetworkNode
+  readonly #node: Place
   #containers = 0
 
   /** Starts it and waits until it answers. */
-  static async start(node: NetworkNode, directory: string, hostsDirectory: string): Promise<Containerd> {
+  static async start(node: Place, directory: string, hostsDirectory: string): Promise<Containerd> {
     const socket = path.join(directory, 'containerd.sock')
     const file = path.join(directory, 'config.toml')
     await writeFile(file, configuration(directory, socket))
@@ -43,13 +49,7 @@ export class Containerd {
     return containerd
   }
 
-  private constructor(
-    child: ManagedProcess,
-    node: NetworkNode,
-    directory: string,
-    socket: string,
-    hostsDirectory: string
-  ) {
+  private constructor(child: ManagedProcess, node: Place, directory: string, socket: string, hostsDirectory: string) {
     this.process = child
     this.hostsDirectory = hostsDirectory
     this.#node = node
@@ -83,7 +83,7 @@ export class Containerd {
   /** Runs a command in a container of the image and returns what it printed. @throws Error when it fails */
   async runContainer(reference: string, command: readonly string[]): Promise<string> {
     // Unlike any other node's: the id also names the container's control group, and those are the host's.
-    const id = `${this.#node.namespace}-${++this.#containers}`
+    const id = `${this.#node.namespace ?? this.#node.name}-${++this.#containers}`
     const fifos = ['--fifo-dir', path.join(this.#directory, 'fifo')]
     // The node's network namespace is the container's too, so that nothing of it outlives the node.
     return await run(this.#ctr('run', '--rm', '--net-host', ...fifos, reference, id, ...command), {
@@ -97,6 +97,11 @@ export class Containerd {
   async imageDigest(reference: string): Promise<string | undefined> {
     const list = await run(this.#ctr('images', 'list', `name==${reference}`))
     return list.match(/sha256:[0-9a-f]{64}/)?.[0]
+  }
+
+  /** Any other command of `ctr`; returns what it printed. @throws Error when it fails */
+  async ctr(...args: string[]): Promise<string> {
+    return await run(this.#ctr(...args), { namespace: this.#node.namespace, deadlineMs: PULL_DEADLINE_MS })
   }
 
   async stop(): Promise<void> {

@@ -229,7 +229,7 @@ class RegistryServer implements Registry {
     const { collector, metadata, pulls } = parts
     const { sparseImages = DEFAULT_SPARSE_IMAGES } = this.#init
     const reader = new ManifestReader(store)
-    const foreign = this.#foreignProxy(metadata, reader)
+    const foreign = this.#foreignProxy(parts, reader)
     app.addHook('preClose', async () => await foreign?.close())
     const now = this.#now
     const tokens = new TokenIssuer(now)
@@ -254,12 +254,12 @@ class RegistryServer implements Registry {
     addOpenApiRoute(app)
   }
 
-  #foreignProxy(metadata: Metadata, reader: ManifestReader): ForeignProxy | undefined {
+  #foreignProxy(parts: Parts, reader: ManifestReader): ForeignProxy | undefined {
     const { foreignAddresses, foreignLayers = DEFAULT_FOREIGN_LAYERS, logger, seeder, store } = this.#init
     if (foreignLayers === 'skip') return undefined
     const fetcher = new ForeignFetcher({ addresses: foreignAddresses ?? DEFAULT_FOREIGN_ADDRESSES })
     const layers = new ForeignLayers({ store, fetcher, logger, metrics: this.#foreignMetrics, now: this.#now })
-    return new ForeignProxy({ metadata, reader, layers, seeder })
+    return new ForeignProxy({ ...parts, reader, layers, seeder })
   }
 
   async #close({ app, collector, flush, metadata, pulls, sweep, uploads }: Running): Promise<void> {

@@ -208,6 +208,18 @@ it('fetches only what a manifest of the repository names by URL', async (t) => {
   assert.equal(site.requests.length, 0)
 })
 
+it('counts a fetched layer for the quota, and fetches none that does not fit', async (t) => {
+  const harness = await startProxy(t, { policies: [{ prefix: 'windows/', quotaBytes: layer.length }] })
+  const site = await startSite(t)
+  await pushWindows(harness, [site.url])
+  const refused = await pull(harness)
+  assert.equal(refused.status, 403)
+  assert.equal(await errorCode(refused), 'DENIED')
+  assert.equal(site.requests.length, 0)
+  await pushWindows(harness, [site.url], 'elsewhere/base')
+  assert.deepEqual(Buffer.from(await (await pull(harness, 'elsewhere/base')).arrayBuffer()), layer)
+})
+
 it('stops in the middle of a fetch', async (t) => {
   const harness = await startProxy(t)
   const { promise: asked, resolve } = Promise.withResolvers<void>()

@@ -58,6 +58,7 @@ function checker(document: object): (schema: object, value: unknown, message: st
   }
 }
 
+const COLLECTION = '/api/v1/gc'
 const missing = digestOf(Buffer.from('missing'))
 
 /** A path with its parameters filled in. */
@@ -72,6 +73,7 @@ it('describes the answers that it gives', async (t) => {
   )
   assert.equal(artifacts.length, 3)
   for (const [path, operations] of Object.entries(document.paths)) {
+    if (path === COLLECTION) continue
     assert.deepEqual(Object.keys(operations), ['get'], `${path} has operations that this test does not try`)
     for (const { digest } of path.includes('{digest}') ? artifacts : [{ digest: '' }]) {
       const url = filled(path, 'team%2Fapp', digest)
@@ -105,6 +107,7 @@ it('describes the errors that it gives', async (t) => {
   }
   for (const [path, { get }] of Object.entries(document.paths)) {
     assert.ok(get, path)
+    if (path === COLLECTION) continue
     for (const [status, answer] of Object.entries(get.responses)) {
       if (status === '200') continue
       const response: Response | undefined = await cases[status]?.(path, get)
@@ -116,6 +119,35 @@ it('describes the errors that it gives', async (t) => {
       assert.ok(schema, path)
       check(schema, await response.json(), `${path} ${status}`)
     }
+  }
+})
+
+it('describes the collection of garbage', async (t) => {
+  const { document, harness } = await described(t)
+  const check = checker(document)
+  const { token } = await json<{ token: string }>(await harness.request('/token', { headers: { authorization: '' } }))
+  const anonymous = { authorization: `Bearer ${token}` }
+  const long = ' '.repeat(100_000)
+  const steps: [method: string, status: number, init?: RequestInit][] = [
+    ['GET', 404],
+    ['GET', 401, { headers: { authorization: 'Basic wrong' } }],
+    ['POST', 400, { body: '{"dryRun":1}' }],
+    ['POST', 413, { body: long }],
+    ['DELETE', 404],
+    ['GET', 401, { headers: anonymous }],
+    ['POST', 202, { body: '{"dryRun":true,"untagged":true,"graceSeconds":0}' }],
+    ['GET', 200]
+  ]
+  for (const [method, status, init] of steps) {
+    const response = await harness.request(COLLECTION, { method, ...init })
+    assert.equal(response.status, status, `${method} ${status}`)
+    const answer = document.paths[COLLECTION]?.[method.toLowerCase()]?.responses[status]
+    assert.ok(answer, `${method} ${status} is described`)
+    const referred = document.components.responses[answer.$ref?.split('/').at(-1) ?? ''] ?? answer
+    const [type, content] = Object.entries(referred.content ?? {})[0] ?? []
+    assert.equal(response.headers.get('content-type'), type, `${method} ${status}`)
+    assert.ok(content?.schema)
+    check(content.schema, await response.json(), `${method} ${status}`)
   }
 })
 
@@ -139,6 +171,7 @@ it('is a document of OpenAPI 3.1, with parameters for its paths and unique names
   const { document } = await described(t)
   assert.match(document.openapi, /^3\.1\./)
   const names = new Set<unknown>()
+  let count = 0
   for (const [path, operations] of Object.entries(document.paths)) {
     for (const operation of Object.values(operations)) {
       const inPath = (operation.parameters ?? []).filter((parameter) => parameter.in === 'path')
@@ -149,9 +182,10 @@ it('is a document of OpenAPI 3.1, with parameters for its paths and unique names
         path
       )
       names.add(Reflect.get(operation, 'operationId'))
+      count++
     }
   }
-  assert.equal(names.size, Object.keys(document.paths).length)
+  assert.equal(names.size, count)
   const text = JSON.stringify(document)
   for (const [, reference = ''] of text.matchAll(/"\$ref":"#\/([^"]+)"/g)) {
     const target = reference

@@ -1,6 +1,7 @@
 import type { Digest } from '@shoal/oci'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Metadata } from '../metadata.ts'
+import type { Holdings } from '../holdings.ts'
+import type { Leases } from '../leases.ts'
 import type { Seeder } from '../seeder.ts'
 import { CONNECTION_IDLE_MS } from '../server.ts'
 import { type ForeignFinderInit, findForeign } from './foreign-finder.ts'
@@ -11,7 +12,8 @@ export type ForeignPolicy = 'skip' | 'proxy'
 
 /** What the proxy needs. */
 export interface ForeignProxyInit extends ForeignFinderInit {
-  readonly metadata: ForeignFinderInit['metadata'] & Pick<Metadata, 'linkBlob'>
+  readonly holdings: Pick<Holdings, 'addBlob'>
+  readonly leases: Pick<Leases, 'holding'>
   readonly layers: Pick<ForeignLayers, 'close' | 'fetch'>
   readonly seeder: Seeder
 }
@@ -29,10 +31,11 @@ export class ForeignProxy {
    * a GET the layer is fetched, and the repository has it from then on.
    *
    * @returns whether the request is answered
-   * @throws OciError `BLOB_UNKNOWN` with status 502 when it cannot be fetched, and what `ForeignLayers` throws besides
+   * @throws OciError `BLOB_UNKNOWN` with status 502 when it cannot be fetched, `DENIED` when the repository's quota has no
+   * room for it, and what `ForeignLayers` throws besides
    */
   async look(request: FastifyRequest, reply: FastifyReply, repository: string, digest: Digest): Promise<boolean> {
-    const { layers, metadata, seeder } = this.#init
+    const { holdings, layers, leases, seeder } = this.#init
     const source = await findForeign(this.#init, repository, digest)
     if (source === undefined) return false
     if (request.method === 'HEAD') {
@@ -43,11 +46,12 @@ export class ForeignProxy {
     // Nothing moves on the connection meanwhile.
     request.socket.setTimeout(0)
     try {
-      await layers.fetch(source)
+      await leases.holding([digest], async () => {
+        await holdings.addBlob(repository, digest, source.size, async () => await layers.fetch(source))
+      })
     } finally {
       request.socket.setTimeout(CONNECTION_IDLE_MS)
     }
-    await metadata.linkBlob(repository, digest, source.size)
     seeder.announce(digest)
     return false
   }

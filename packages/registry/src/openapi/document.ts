@@ -40,7 +40,7 @@ const NEXT_PAGE = {
 }
 
 /** References to the answers for what went wrong. */
-function problems(...statuses: readonly (400 | 401 | 404)[]): Schema {
+function problems(...statuses: readonly (400 | 401 | 404 | 409 | 413)[]): Schema {
   return Object.fromEntries(statuses.map((status) => [status, { $ref: `#/components/responses/${status}` }]))
 }
 
@@ -48,6 +48,7 @@ function problem(description: string): Schema {
   return { description, content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } }
 }
 
+const ADMINISTRATOR = [{ password: [] }, { token: [] }]
 const TOKEN_OR_PASSWORD = [{}, { password: [] }, { token: [] }]
 
 /** The description of `/api/v1` (OpenAPI 3.1). `/v2/` is described by the OCI distribution specification. */
@@ -95,6 +96,29 @@ export const OPENAPI_DOCUMENT: Schema = {
         }
       }
     },
+    '/api/v1/gc': {
+      get: {
+        operationId: 'getCollection',
+        summary: 'The collection of garbage that is under way, or the last one.',
+        security: ADMINISTRATOR,
+        responses: { 200: answer('Collection', 'How far it is, or what it did.'), ...problems(401, 404) }
+      },
+      post: {
+        operationId: 'startCollection',
+        summary: 'Begin to collect garbage.',
+        security: ADMINISTRATOR,
+        requestBody: {
+          content: { 'application/json': { schema: { $ref: '#/components/schemas/CollectionRequest' } } }
+        },
+        responses: { 202: answer('Collection', 'It is under way.'), ...problems(400, 401, 409, 413) }
+      },
+      delete: {
+        operationId: 'cancelCollection',
+        summary: 'End the collection that is under way.',
+        security: ADMINISTRATOR,
+        responses: { 200: answer('Collection', 'What it did until then.'), ...problems(401, 404) }
+      }
+    },
     '/api/v1/repositories': {
       get: {
         operationId: 'listRepositories',
@@ -128,7 +152,9 @@ export const OPENAPI_DOCUMENT: Schema = {
     responses: {
       400: problem('The request is malformed.'),
       401: problem('Callers without credentials may not pull here, or the credentials are wrong.'),
-      404: problem('There is no such thing.')
+      404: problem('There is no such thing.'),
+      409: problem('There is one under way.'),
+      413: problem('The body is too long.')
     },
     securitySchemes: {
       password: { type: 'http', scheme: 'basic' },

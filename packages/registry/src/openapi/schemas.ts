@@ -1,4 +1,5 @@
 import { ARTIFACT_REFERRERS_MAX, ARTIFACT_TAGS_MAX } from '../artifacts/artifact-view.ts'
+import { REMOVALS_MAX } from '../gc/state.ts'
 
 /** A part of an OpenAPI document (JSON Schema 2020-12). */
 export type Schema = Readonly<Record<string, unknown>>
@@ -57,6 +58,25 @@ const PART: Record<string, Schema> = {
   present: { type: 'boolean', description: 'Whether the repository has it.' }
 }
 
+const FLAG = { type: 'boolean', default: false }
+const COUNT = { type: 'integer', minimum: 0 }
+
+const COLLECTION: Record<string, Schema> = {
+  id: TEXT,
+  status: { enum: ['running', 'done', 'cancelled', 'failed'] },
+  dryRun: { type: 'boolean', description: 'Nothing is removed, only counted.' },
+  untagged: { type: 'boolean', description: 'Manifests that no tag, index or subject keeps go everywhere.' },
+  graceSeconds: { type: 'number', description: 'What was used within this time stays.' },
+  startedAt: TIME,
+  endedAt: TIME,
+  phase: { enum: ['repositories', 'blobs'] },
+  progress: exactly({ done: COUNT, total: COUNT }),
+  repository: { ...TEXT, description: 'The last one that was gone through.' },
+  removed: exactly({ tags: COUNT, manifests: COUNT, links: COUNT, blobs: COUNT, bytes: BYTES }),
+  removals: listOf(exactly({ repository: TEXT, tag: TEXT, digest: DIGEST }, ['tag']), { maxItems: REMOVALS_MAX }),
+  error: TEXT
+}
+
 /** What answers are made of, by name. */
 export const SCHEMAS: Readonly<Record<string, Schema>> = {
   Repositories: exactly({ repositories: listOf(exactly({ name: TEXT })) }),
@@ -73,6 +93,11 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
   ),
   Platform: exactly({ os: TEXT, architecture: TEXT, variant: TEXT, 'os.version': TEXT }, ['variant', 'os.version']),
   Mesh: exactly({ peerId: TEXT, addresses: listOf(TEXT) }),
+  CollectionRequest: {
+    ...exactly({ dryRun: FLAG, untagged: FLAG, graceSeconds: { type: 'number', minimum: 0, default: 7200 } }),
+    required: []
+  },
+  Collection: exactly(COLLECTION, ['endedAt', 'repository', 'error']),
   Problem: {
     type: 'object',
     description: 'RFC 9457.',
