@@ -235,7 +235,10 @@ export class ContentStore {
     return this.#blobs.removed.add(listener)
   }
 
-  /** Drop unfinished ingests that have no `id`, keep partial blobs for later, and close. Sources of whole blobs go on until closed. */
+  /**
+   * Drop unfinished ingests that have no `id`, keep those that have one and partial blobs for later, and close. Sources of
+   * whole blobs go on until closed.
+   */
   async close(): Promise<void> {
     this.#closing ??= (async () => {
       await Promise.allSettled([...this.#ingests].map(async (ingest) => await ingest.suspend()))
