@@ -25,6 +25,7 @@ const HEAD_TIMEOUT_MS = 3_000
 /** The first byte of a blob must be here by then; a runtime that waits longer gives up without trying its next host. */
 const FIRST_BYTE_TIMEOUT_MS = 25_000
 const KEEP_ALIVE_MS = 60_000
+const STATUS_TOO_MANY_REQUESTS = 429
 
 /** Nobody waits for the answer any more: no failure of ours. */
 class ClientGoneError extends Error {
@@ -224,7 +225,9 @@ function abortedWith(reply: FastifyReply): AbortSignal {
 }
 
 function sendError(logger: Logger, reply: FastifyReply, error: unknown): FastifyReply {
-  if (error instanceof OciError) return reply.code(error.status).send(errorEnvelope(error))
+  if (error instanceof OciError && error.status !== STATUS_TOO_MANY_REQUESTS) {
+    return reply.code(error.status).send(errorEnvelope(error))
+  }
   if (error instanceof ClientGoneError) {
     logger.debug({ error }, 'the client went away before it was answered')
     return reply.code(503).send()

@@ -13,6 +13,16 @@ export interface RegistryBreakerInit {
   readonly logger: Logger
 }
 
+const STATUS_REQUEST_TIMEOUT = 408
+const STATUS_TOO_MANY_REQUESTS = 429
+
+/** Whether an error is the registry's considered answer, and not that it is too busy or cannot be reached. */
+export function isRefusal(error: unknown): error is OciError {
+  if (!(error instanceof OciError)) return false
+  const { status } = error
+  return status < 500 && status !== STATUS_TOO_MANY_REQUESTS && status !== STATUS_REQUEST_TIMEOUT
+}
+
 /**
  * Knows whether the registry answers, so that nobody waits for one that does not: after a failure it counts as down until
  * an answer comes, to whoever asked or to a probe in the background.
@@ -45,7 +55,7 @@ export class RegistryBreaker {
       return answer
     } catch (error) {
       // A refusal is an answer too.
-      if (error instanceof OciError && error.status < 500) this.answered()
+      if (isRefusal(error)) this.answered()
       else this.trip()
       throw error
     }
@@ -85,7 +95,7 @@ export class RegistryBreaker {
   }
 
   #onProbeFailed(error: unknown): void {
-    if (error instanceof OciError && error.status < 500) this.answered()
+    if (isRefusal(error)) this.answered()
     else if (this.#down && !this.#controller.signal.aborted) this.#probeLater()
   }
 }

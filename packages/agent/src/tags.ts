@@ -1,7 +1,7 @@
-import { type Digest, OciError, type RegistryClient } from '@shoal/oci'
+import type { Digest, RegistryClient } from '@shoal/oci'
 import type { Clock, Logger } from '@shoal/swarm'
 import type { AgentMetrics } from './agent-metrics.ts'
-import type { RegistryBreaker } from './registry-breaker.ts'
+import { isRefusal, type RegistryBreaker } from './registry-breaker.ts'
 import type { TagMemory } from './tag-memory.ts'
 
 /** The registry is not asked again for a tag within this time. */
@@ -103,7 +103,7 @@ export class Tags {
       await memory.set(repository, tag, { digest: found.digest, seenAtMs: now() })
       return { tag: { digest: found.digest, stale: false } }
     } catch (error) {
-      if (error instanceof OciError && error.status < 500) throw error
+      if (isRefusal(error)) throw error
       logger.debug({ error, repository, tag }, 'the registry cannot be asked for a tag')
       return 'unreachable'
     }

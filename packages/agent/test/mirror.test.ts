@@ -93,6 +93,7 @@ describe('the mirror', () => {
   let registry: Server
   let tag: Digest | undefined
   let tagRequests: number
+  let busy: boolean
   let store: ContentStore
   let mesh: FakeMesh
   let names: BlobNames
@@ -110,7 +111,8 @@ describe('the mirror', () => {
         return
       }
       tagRequests++
-      if (tag === undefined) response.writeHead(404).end()
+      if (busy) response.writeHead(429).end()
+      else if (tag === undefined) response.writeHead(404).end()
       else {
         const headers = { 'docker-content-digest': tag, 'content-type': MEDIA_TYPES.ociManifest }
         response.writeHead(200, { ...headers, 'content-length': manifest.length }).end()
@@ -125,6 +127,7 @@ describe('the mirror', () => {
     const own = await mkdtemp(join(directory, 'node-'))
     tag = manifestDigest
     tagRequests = 0
+    busy = false
     now = 1_000_000
     metrics = new Registry()
     store = await ContentStore.open({ directory: join(own, 'content') })
@@ -228,6 +231,16 @@ describe('the mirror', () => {
     assert.equal((await fetch(manifestUrl('unheard-of'))).status, 404)
     now += 25 * 3_600_000
     assert.equal((await fetch(manifestUrl('1'))).status, 404)
+  })
+
+  it('never passes on that the registry has too much to do', async () => {
+    await fetch(manifestUrl('1'))
+    busy = true
+    now += 60_000
+    const response = await fetch(manifestUrl('1'))
+    assert.equal(response.status, 200)
+    assert.match(response.headers.get('warning') ?? '', /^110 /)
+    assert.notEqual((await fetch(manifestUrl('unheard-of'))).status, 429)
   })
 
   it('serves a manifest by digest without asking the registry', async () => {

@@ -90,7 +90,7 @@ export class Mesh {
   readonly exchange: Exchange
   readonly connector: Connector
   readonly dht: DhtDirectory
-  readonly addresses = new AddressBook()
+  readonly addresses = new AddressBook((peerId) => this.exchange.isLinked(peerId))
   readonly clock: Clock
   readonly wallClock: () => number
   readonly random: () => number

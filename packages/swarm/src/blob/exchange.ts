@@ -135,6 +135,11 @@ export class Exchange {
     return this.#links.has(peerId)
   }
 
+  /** Whether a peer has shown its certificate on a link that is there. */
+  isLinked(peerId: string): boolean {
+    return this.#links.get(peerId) !== undefined
+  }
+
   /** See {@link PeerLinks.accept}. */
   accept(lane: Lane, peerId: string, dialled: boolean): boolean {
     return this.#links.accept(lane, peerId, dialled)
