@@ -153,6 +153,7 @@ export class Mesh {
       welcomes: (peerId) => role.welcomes(peerId)
     })
     this.dht = new DhtDirectory({
+      clock: this.clock,
       routing: node.libp2p.contentRouting,
       self: node.libp2p.peerId,
       logger: init.logger,

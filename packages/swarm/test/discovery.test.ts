@@ -8,7 +8,7 @@ import { Exchange } from '../src/blob/exchange.ts'
 import type { Fallback } from '../src/blob/fallback.ts'
 import type { Clock } from '../src/clock.ts'
 import { contentKey } from '../src/discovery/content-key.ts'
-import { DhtDirectory } from '../src/discovery/dht-directory.ts'
+import { DhtDirectory, LOOKUP_FRESH_MS } from '../src/discovery/dht-directory.ts'
 import { findPeers } from '../src/discovery/find-peers.ts'
 import { BATCH_MS, RendezvousClient } from '../src/discovery/rendezvous-client.ts'
 import { decodeRendezvousRequest, encodeRendezvousAnswer } from '../src/discovery/rendezvous-messages.ts'
@@ -98,14 +98,16 @@ describe('provider records', () => {
     const routing = {
       provide: (key: CID) => Promise.resolve(void log.push(`+${name(key)}`)),
       cancelReprovide: (key: CID) => Promise.resolve(void log.push(`-${name(key)}`)),
-      async *findProviders() {
+      async *findProviders(key: CID) {
+        log.push(`?${name(key)}`)
         yield* []
       }
     }
     // Only compared with providers that are found, of which there are none.
     const self = {} as ConstructorParameters<typeof DhtDirectory>[0]['self']
-    const dht = new DhtDirectory({ routing, self, logger: silentLogger, metrics, maxRecords })
-    return { dht, log }
+    const clock = { ms: 0, now: () => clock.ms }
+    const dht = new DhtDirectory({ routing, self, clock, logger: silentLogger, metrics, maxRecords })
+    return { dht, log, clock }
   }
   const [a, b, c, d] = digests as [Digest, Digest, Digest, Digest]
 
@@ -120,6 +122,19 @@ describe('provider records', () => {
     dht.withdraw(a)
     assert.equal(dht.records, 1)
     assert.equal(log.at(-1), '-0')
+  })
+
+  it('are looked up once for all layers of an image', async () => {
+    const { dht, log, clock } = directory(2)
+    const find = async (digest: Digest) => {
+      for await (const peer of dht.find(digest)) assert.fail(`nobody has it, not even ${peer.peerId}`)
+    }
+    await Promise.all([find(a), find(a), find(b)])
+    await find(a)
+    assert.deepEqual(log, ['?0', '?1'])
+    clock.ms = LOOKUP_FRESH_MS
+    await find(a)
+    assert.deepEqual(log, ['?0', '?1', '?0'])
   })
 
   it('of an earlier run are kept for what is here, and withdrawn for what has gone', async () => {

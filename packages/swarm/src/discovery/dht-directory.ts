@@ -1,6 +1,7 @@
 import type { ContentRouting, PeerId } from '@libp2p/interface'
 import { type Digest, isDigest } from '@shoal/oci'
 import type { CID } from 'multiformats/cid'
+import type { Clock } from '../clock.ts'
 import type { PeerAddress } from '../exchange/frame.ts'
 import type { Logger } from '../logger.ts'
 import type { SwarmMetrics } from '../swarm-metrics.ts'
@@ -16,11 +17,14 @@ export const PROVIDE_TIMEOUT_MS = 30_000
 export const MAX_WAITING_RECORDS = 20_000
 const CONCURRENT_PROVIDES = 2
 const CONCURRENT_FINDS = 8
+/** A key that was looked up is not looked up again within this time: a lookup costs dozens of messages. */
+export const LOOKUP_FRESH_MS = 10_000
 
 /** What a directory needs. */
 export interface DhtDirectoryInit {
   readonly routing: Pick<ContentRouting, 'provide' | 'findProviders' | 'cancelReprovide'>
   readonly self: PeerId
+  readonly clock: Pick<Clock, 'now'>
   readonly logger: Logger
   readonly metrics: SwarmMetrics
   /** Records that are kept and renewed; when there are more, the oldest is withdrawn. */
@@ -36,6 +40,8 @@ export class DhtDirectory {
   readonly #controller = new AbortController()
   #providing = 0
   #finding = 0
+  /** Lookups of the last seconds. */
+  readonly #lookups = new Map<Digest, { readonly at: number; readonly over: Promise<void> }>()
 
   constructor(init: DhtDirectoryInit) {
     this.#init = init
@@ -122,9 +128,32 @@ export class DhtDirectory {
     }
   }
 
-  /** Peers that have a blob, as they are found. Ends quietly at the deadline. */
+  /**
+   * Peers that have a blob, as they are found. Ends quietly at the deadline. All layers of an image are looked for under the
+   * image's key: who asks again soon waits for the end of the lookup that is under way, or is told at once that there is no more.
+   */
   async *find(digest: Digest, options?: { signal?: AbortSignal }): AsyncGenerator<PeerAddress> {
-    if (!isDigest(digest) || this.#finding >= CONCURRENT_FINDS) return
+    if (!isDigest(digest)) return
+    const now = this.#init.clock.now()
+    for (const [old, { at }] of this.#lookups) if (now - at >= LOOKUP_FRESH_MS) this.#lookups.delete(old)
+    const known = this.#lookups.get(digest)
+    if (known !== undefined) {
+      await known.over
+      return
+    }
+    if (this.#finding >= CONCURRENT_FINDS) return
+    const over = Promise.withResolvers<void>()
+    this.#lookups.set(digest, { at: now, over: over.promise })
+    try {
+      yield* this.#lookUp(digest, options)
+    } finally {
+      over.resolve()
+      // It was broken off: whoever comes next looks for himself.
+      if (options?.signal?.aborted === true) this.#lookups.delete(digest)
+    }
+  }
+
+  async *#lookUp(digest: Digest, options?: { signal?: AbortSignal }): AsyncGenerator<PeerAddress> {
     const signals = [this.#controller.signal, AbortSignal.timeout(FIND_TIMEOUT_MS)]
     const signal = AbortSignal.any(options?.signal === undefined ? signals : [...signals, options.signal])
     this.#finding++
