@@ -14,7 +14,7 @@ import type { LaneEncryption, PeerAddress } from './exchange/frame.ts'
 import { type Identity, publicKeyOfPeer } from './identity.ts'
 import { DirectLanes } from './lane/direct-lanes.ts'
 import type { Logger } from './logger.ts'
-import { type Certificate, CertificateError, verifyCertificate } from './membership/certificate.ts'
+import { type Certificate, CertificateError, isExpired, verifyCertificate } from './membership/certificate.ts'
 import { AddressBook } from './node/address-book.ts'
 import { Connector } from './node/connector.ts'
 import { createLibp2pNode, type Libp2pNode } from './node/libp2p-node.ts'
@@ -131,6 +131,7 @@ export class Mesh {
       certificate: () => role.certificate(),
       verify: (bytes, peerId) => this.#verify(bytes, peerId, role.authority),
       discover: (digest, signal) => role.discover(digest, signal),
+      isExpired: (certificate) => isExpired(certificate, this.wallClock()),
       lanes: this.#lanes,
       hostOf: (peerId) => this.#hostOf(peerId),
       addressesOf: (peerId) => this.addresses.of(peerId),

@@ -47,11 +47,10 @@ export async function createRegistrySwarm(init: RegistrySwarmInit): Promise<Regi
     members: (except) => members(except),
     logger
   })
-  const certificate = admission.issue(identity.peerId, 'registry', init.zone ?? '')
   const mesh = await Mesh.create(init, {
     authority: identity.peerId,
     fallback: undefined,
-    certificate: () => certificate,
+    certificate: () => admission.own(init.zone ?? ''),
     discover: () => Promise.resolve(),
     // It is dialled by who needs it, and dials nobody by itself.
     learned: () => undefined,

@@ -17,7 +17,7 @@ import { createMemoryLanes } from '../src/exchange/memory-lane.ts'
 import { type Identity, identityFromKey } from '../src/identity.ts'
 import type { DirectLanes } from '../src/lane/direct-lanes.ts'
 import { silentLogger } from '../src/logger.ts'
-import { type Role, signCertificate, verifyCertificate } from '../src/membership/certificate.ts'
+import { type Certificate, type Role, signCertificate, verifyCertificate } from '../src/membership/certificate.ts'
 import { RateLimiter } from '../src/rate-limiter.ts'
 import { createSwarmMetrics } from '../src/swarm-metrics.ts'
 import { createTransferMetrics, type TransferMetrics } from '../src/transfer-metrics.ts'
@@ -60,7 +60,7 @@ export function certificateOf(identity: Identity, role: Role): Uint8Array {
 
 export async function createNode(
   role: Role,
-  options: { fallback?: Fallback; lanes?: DirectLanes; clock?: Clock } = {}
+  options: { fallback?: Fallback; lanes?: DirectLanes; clock?: Clock; isExpired?: (shown: Certificate) => boolean } = {}
 ): Promise<ExchangeNode> {
   const identity =
     role === 'registry' ? registryIdentity : await identityFromKey(generateKeyPairSync('ed25519').privateKey)
@@ -95,6 +95,7 @@ export async function createNode(
     agent: 'test',
     certificate: () => certificate,
     verify: (bytes, peerId) => verifyCertificate(bytes, { authority: registryIdentity.peerId, peerId, nowMs: NOW }),
+    isExpired: (shown) => options.isExpired?.(shown) ?? false,
     discover: () => Promise.resolve(),
     lanes: options.lanes,
     hostOf: () => undefined,

@@ -76,6 +76,18 @@ async function until(clock: HandClock, something: Promise<unknown>): Promise<voi
   await something
 }
 
+it('a peer whose certificate has expired is not kept', async () => {
+  const clock = new HandClock()
+  let expired = false
+  const [a, b] = [await createNode('agent', { clock, isExpired: () => expired }), await createNode('agent', { clock })]
+  connect(a, b)
+  await clock.pass(1_000)
+  assert.equal(a.exchange.peers.length, 1)
+  expired = true
+  await clock.pass(1_000)
+  assert.equal(a.exchange.peers.length, 0)
+})
+
 describe('a peer whose cable was pulled', () => {
   it('is noticed though nothing is asked of it, and one that is there is kept', async () => {
     const clock = new HandClock()

@@ -24,9 +24,19 @@ export interface AdmissionServerInit {
 /** Admits whoever shows the join token. */
 export class AdmissionServer {
   readonly #init: AdmissionServerInit
+  #own: { readonly issuedAt: number; readonly certificate: Uint8Array } | undefined
 
   constructor(init: AdmissionServerInit) {
     this.#init = init
+  }
+
+  /** The registry's own certificate, made anew when half of its time is over: a registry may run for years. */
+  own(zone: string): Uint8Array {
+    const now = this.#init.wallClock()
+    if (this.#own === undefined || now - this.#own.issuedAt >= CERTIFICATE_LIFETIME_MS / 2) {
+      this.#own = { issuedAt: now, certificate: this.issue(this.#init.identity.peerId, 'registry', zone) }
+    }
+    return this.#own.certificate
   }
 
   /** A certificate for `peerId`, signed by this registry. */

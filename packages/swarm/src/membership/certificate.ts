@@ -71,12 +71,16 @@ export function verifyCertificate(bytes: Uint8Array, check: CertificateCheck): C
   }
   const certificate = decode(body)
   if (certificate.peerId !== check.peerId) throw new CertificateError('the certificate belongs to another peer')
-  if (certificate.expiresAtMs <= check.nowMs - CLOCK_LEEWAY_MS)
-    throw new CertificateError('the certificate has expired')
+  if (isExpired(certificate, check.nowMs)) throw new CertificateError('the certificate has expired')
   if (certificate.issuedAtMs > check.nowMs + CLOCK_LEEWAY_MS) {
     throw new CertificateError('the certificate is from the future; check the clocks of both nodes')
   }
   return certificate
+}
+
+/** Whether a certificate is good no more; clocks may differ a little. */
+export function isExpired(certificate: Pick<Certificate, 'expiresAtMs'>, nowMs: number): boolean {
+  return certificate.expiresAtMs <= nowMs - CLOCK_LEEWAY_MS
 }
 
 function decode(body: Uint8Array): Certificate {

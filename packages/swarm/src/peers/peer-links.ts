@@ -47,6 +47,8 @@ export interface PeerLinksInit {
   /** Our certificate; undefined before we were admitted. */
   readonly certificate: () => Uint8Array | undefined
   readonly verify: (certificate: Uint8Array, peerId: string) => Certificate
+  /** Whether a certificate that was good is so no more. */
+  readonly isExpired: (certificate: Certificate) => boolean
   /** Direct lanes; undefined for none: all goes over libp2p. */
   readonly lanes: DirectLanes | undefined
   /** Host under which libp2p reaches a peer. */
@@ -246,7 +248,12 @@ export class PeerLinks {
     const isLate = now - this.#watchedAt > WATCH_MS + LATE_WATCH_MS
     this.#watchedAt = now
     for (const state of this.#links.ready) {
-      const { link } = state
+      const { link, certificate } = state
+      // The peer has a newer one by now, or is no member any more: a new link will tell.
+      if (certificate !== undefined && this.#init.isExpired(certificate)) {
+        link.close(new CertificateError('the peer’s certificate has expired'))
+        continue
+      }
       const isPinged = state.pingedAt > link.heardAt
       // What has come while this process stood still has not been read yet.
       if (isLate || this.#init.lanes?.paused === true) state.watchedAt = now
