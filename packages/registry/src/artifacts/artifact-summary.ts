@@ -7,6 +7,8 @@ import type { ManifestReader, ReadManifest } from './manifest-reader.ts'
 export const INDEX_TYPE = 'index'
 /** Manifests of an index that are looked into, those of the indexes within it included. What is beyond counts by its descriptor. */
 export const INDEX_MANIFESTS_MAX = 1000
+/** Bytes of such manifests that are looked into: one has up to 4 MiB. */
+export const INDEX_MANIFESTS_MAX_BYTES = 32 * 1024 * 1024
 
 /** What is found out about an artifact by looking into it and all that it is made of. */
 export interface ArtifactSummary {
@@ -47,6 +49,7 @@ class Walk {
   readonly platforms: Platform[] = []
   readonly types = new Set<string>()
   #left = INDEX_MANIFESTS_MAX
+  #bytesLeft = INDEX_MANIFESTS_MAX_BYTES
 
   constructor(init: SummaryInit, repository: string) {
     this.#init = init
@@ -87,9 +90,12 @@ class Walk {
   }
 
   async #inner({ digest }: Descriptor): Promise<ReadManifest | undefined> {
-    if (this.#left-- <= 0) return undefined
+    if (this.#left <= 0) return undefined
     const record = await this.#init.metadata.manifest(this.#repository, digest)
-    return record === undefined ? undefined : await this.#init.reader.read(record)
+    if (record === undefined || record.size > this.#bytesLeft) return undefined
+    this.#left--
+    this.#bytesLeft -= record.size
+    return await this.#init.reader.read(record)
   }
 }
 
