@@ -8,7 +8,7 @@ import fc from 'fast-check'
 import { type Identity, IdentityError, identityFromKey, loadIdentity, publicKeyOfPeer } from '../src/identity.ts'
 import { silentLogger } from '../src/logger.ts'
 import { decodeAdmissionAnswer, encodeAdmissionRequest } from '../src/membership/admission-messages.ts'
-import { AdmissionServer } from '../src/membership/admission-server.ts'
+import { AdmissionServer, CERTIFICATE_LIFETIME_MS } from '../src/membership/admission-server.ts'
 import { CertificateError, signCertificate, verifyCertificate } from '../src/membership/certificate.ts'
 import { formatJoinToken, JoinTokenError, loadJoinToken, parseJoinToken } from '../src/membership/join-token.ts'
 import { WireError } from '../src/wire.ts'
@@ -116,14 +116,25 @@ describe('a certificate', () => {
 
 describe('admission', () => {
   const secret = new Uint8Array(24).fill(1)
-  const server = () =>
+  const server = (wallClock = () => 1_700_000_000_000) =>
     new AdmissionServer({
       identity: registry,
       token: { authority: registry.peerId, secret },
-      wallClock: () => 1_700_000_000_000,
+      wallClock,
       members: () => [{ peerId: node.peerId, addresses: ['/ip4/10.0.0.1/tcp/5001'] }],
       logger: silentLogger
     })
+
+  it('renews the certificate of a registry that runs for long', () => {
+    let nowMs = 1_700_000_000_000
+    const running = server(() => nowMs)
+    const first = running.own('')
+    assert.equal(running.own(''), first)
+    nowMs += CERTIFICATE_LIFETIME_MS
+    const check = { authority: registry.peerId, peerId: registry.peerId, nowMs: nowMs + CERTIFICATE_LIFETIME_MS / 2 }
+    assert.equal(verifyCertificate(running.own(''), check).role, 'registry')
+    assert.throws(() => verifyCertificate(first, check), CertificateError)
+  })
 
   it('gives a certificate and neighbours for the right secret', () => {
     const answer = decodeAdmissionAnswer(server().answer(node.peerId, encodeAdmissionRequest({ secret, zone: 'z' })))
