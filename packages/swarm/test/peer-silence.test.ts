@@ -1,45 +1,20 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { describe, it } from 'node:test'
-import type { Clock } from '../src/clock.ts'
 import { createMemoryLanes } from '../src/exchange/memory-lane.ts'
 import { DEAD_AFTER_MS, KEEP_ALIVE_MS, PeerSilentError } from '../src/peers/peer-links.ts'
 import { add, createNode, type ExchangeNode, MIB } from './exchange-nodes.ts'
+import { ManualClock } from './manual-clock.ts'
 
-/** A clock whose time is made by hand, in steps smaller than any of the timers. */
-class HandClock implements Clock {
-  #now = 0
-  readonly #timers = new Set<{ at: number; every: number | undefined; task: () => void }>()
-
-  now(): number {
-    return this.#now
-  }
-
-  after(ms: number, task: () => void): () => void {
-    return this.#add({ at: this.#now + ms, every: undefined, task })
-  }
-
-  every(ms: number, task: () => void): () => void {
-    return this.#add({ at: this.#now + ms, every: ms, task })
-  }
-
-  /** Lets time pass, and what was sent arrive in between. */
+/** A clock by hand that lets what was sent arrive while time passes. */
+class HandClock extends ManualClock {
+  /** In steps smaller than any of the timers. */
   async pass(ms: number): Promise<void> {
-    for (const end = this.#now + ms; this.#now < end; ) {
-      this.#now += 50
-      for (const timer of [...this.#timers].filter(({ at }) => at <= this.#now)) {
-        if (timer.every === undefined) this.#timers.delete(timer)
-        else timer.at += timer.every
-        timer.task()
-      }
+    for (const end = this.now() + ms; this.now() < end; ) {
+      this.advance(50)
       await new Promise((resolve) => setImmediate(resolve))
       await new Promise((resolve) => setImmediate(resolve))
     }
-  }
-
-  #add(timer: { at: number; every: number | undefined; task: () => void }): () => void {
-    this.#timers.add(timer)
-    return () => this.#timers.delete(timer)
   }
 }
 
