@@ -137,6 +137,9 @@ export class Database {
   /** The database for reading, as soon as it is open. */
   async #current(): Promise<Level<string, string>> {
     if (this.#reopening !== undefined) await this.#reopening.catch(() => undefined)
+    // A write that failed may be in the log all the same, and would be there after a restart: what is read must not change
+    // then. Where there is no room to find out, what was known before is read.
+    else if (this.#suspect && !this.#closed) await this.#reopen().catch(() => undefined)
     if (this.#level.status !== 'open' && !this.#closed) await this.#reopen()
     return this.#level
   }
