@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { Registry } from 'prom-client'
 import { type ControlFrame, MAX_PIECE_BYTES } from '../src/exchange/frame.ts'
 import { FrameParser } from '../src/exchange/frame-parser.ts'
-import { Link } from '../src/exchange/link.ts'
+import { LaneLink } from '../src/exchange/link.ts'
 import { createMemoryLanes } from '../src/exchange/memory-lane.ts'
 import { silentLogger } from '../src/logger.ts'
 import { MAX_QUEUED_UPLOADS, type UploadJob, Uploads } from '../src/peers/uploads.ts'
@@ -16,7 +16,7 @@ const LARGE = 32 * MAX_PIECE_BYTES
 function setUp() {
   const pending: (() => void)[] = []
   const [ours, theirs] = createMemoryLanes({ schedule: (deliver) => pending.push(deliver) })
-  const link = new Link({
+  const link = new LaneLink({
     lane: ours,
     peerId: 'peer',
     certificate: new Uint8Array(),

@@ -20,7 +20,7 @@ export const DENIED_PAUSE_MS = 30_000
 export interface ChunkRequestsInit {
   readonly blob: PartialBlob
   /** Memory for chunks. */
-  readonly buffers: ChunkBuffers
+  readonly buffers: Pick<ChunkBuffers, 'take'>
   readonly clock: Clock
   /** Our number for the blob on a link. */
   readonly channel: (link: Link) => number

@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import type { ContentStore } from '@shoal/content'
+
 import type { Digest } from '@shoal/oci'
 import type { Clock } from '../clock.ts'
 import type { Link } from '../exchange/link.ts'
@@ -8,6 +8,7 @@ import type { SwarmMetrics } from '../swarm-metrics.ts'
 import type { TransferMetrics } from '../transfer-metrics.ts'
 import type { BlobSwarm } from './blob-swarm.ts'
 import type { Doubts } from './doubts.ts'
+import type { ExchangeStore } from './exchange-store.ts'
 import type { Fallback } from './fallback.ts'
 
 /** How far a download is. */
@@ -24,7 +25,7 @@ export interface DownloadProgress {
 /** What a download needs. */
 export interface DownloadInit {
   readonly swarm: BlobSwarm
-  readonly store: ContentStore
+  readonly store: Pick<ExchangeStore, 'partial' | 'buffers'>
   readonly authorityKey: KeyObject
   readonly fallback: Fallback | undefined
   readonly clock: Clock

@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import { Bitfield, type BlobSource, type ContentStore, chunkCount } from '@shoal/content'
+import { Bitfield, type BlobSource, chunkCount } from '@shoal/content'
 import type { Digest } from '@shoal/oci'
 import type { ChunkHeader, PeerAddress } from '../exchange/frame.ts'
 import type { PieceSink } from '../exchange/frame-parser.ts'
@@ -13,6 +13,7 @@ import { BlobSwarm } from './blob-swarm.ts'
 import { Doubts } from './doubts.ts'
 import { Download } from './download.ts'
 import type { DownloadProgress } from './download-init.ts'
+import type { ExchangeStore } from './exchange-store.ts'
 import type { Fallback } from './fallback.ts'
 import { hold } from './holding.ts'
 import { Prefetch } from './prefetch.ts'
@@ -49,7 +50,7 @@ export interface LinkedPeer {
 
 /** What an exchange needs of its node. */
 export interface ExchangeInit extends PeerLinksInit {
-  readonly store: ContentStore
+  readonly store: ExchangeStore
   readonly authorityKey: KeyObject
   readonly fallback: Fallback | undefined
   readonly random: () => number

@@ -54,11 +54,50 @@ export interface OutgoingChunk extends Omit<ChunkHeader, 'offset'> {
 }
 
 /**
- * A conversation with one peer: certificates first, then frames both ways. Chunks go out over the direct lane while there
- * is one. Nothing reaches the handler before the
+ * A conversation with one peer: certificates first, then frames both ways. The simulator has one of its own, which passes
+ * frames on without encoding them.
+ */
+export interface Link {
+  readonly peerId: string
+  readonly closed: boolean
+  /** When the peer's latest bytes came, on whatever lane, ms. */
+  readonly heardAt: number
+  /** Over what the next chunk goes out. */
+  readonly outlet: Pick<ChunkOutlet, 'kind'>
+  /** Says hello and starts to listen. */
+  start(): void
+  /** Sends a frame; quietly does nothing once the link is closed. */
+  send(frame: ExchangeFrame): void
+  /** The peer has dialled our direct lane, or that lane has ended. */
+  useDirect(outlet: ChunkOutlet | undefined): void
+  /**
+   * Takes the bytes of a direct lane that we dialled: chunks and nothing else. What it throws ends that lane.
+   *
+   * @throws WireError from the function that it returns
+   */
+  receiveDirect(): (bytes: Uint8Array) => void
+  /** The direct lane that we dialled has ended. */
+  endDirect(): void
+  /**
+   * Sends a chunk in pieces, as fast as the peer takes them.
+   *
+   * @param paced called before each piece with its length; waits for the upload rate
+   * @returns the bytes sent: fewer than the chunk when `signal` fired or the lane was lost in between
+   * @throws what `read` throws
+   */
+  sendChunk(
+    chunk: OutgoingChunk,
+    options: { signal: AbortSignal; paced: (bytes: number) => Promise<void> }
+  ): Promise<number>
+  /** Ends the link. Idempotent. */
+  close(error?: Error): void
+}
+
+/**
+ * A link over a lane. Chunks go out over the direct lane while there is one. Nothing reaches the handler before the
  * peer's certificate is good, and whatever breaks the protocol closes the link.
  */
-export class Link {
+export class LaneLink implements Link {
   readonly peerId: string
   readonly lane: Lane
   readonly #init: LinkInit
@@ -89,7 +128,6 @@ export class Link {
     return this.#closed
   }
 
-  /** Says hello and starts to listen. */
   start(): void {
     const { certificate, agent } = this.#init
     this.lane.attach({
@@ -99,28 +137,20 @@ export class Link {
     this.lane.send(encodeFrame({ type: 'hello', version: EXCHANGE_VERSION, certificate, agent }))
   }
 
-  /** Sends a frame; quietly does nothing once the link is closed. */
   send(frame: ExchangeFrame): void {
     if (this.#closed) return
     this.lane.send(encodeFrame(frame))
     if (this.lane.queuedBytes > MAX_QUEUED_BYTES) this.close(new Error('the peer does not read what it is sent'))
   }
 
-  /** Over what the next chunk goes out. */
   get outlet(): ChunkOutlet {
     return this.#direct?.closed === false ? this.#direct : this.#outlet
   }
 
-  /** The peer has dialled our direct lane, or that lane has ended. */
   useDirect(outlet: ChunkOutlet | undefined): void {
     this.#direct = outlet
   }
 
-  /**
-   * Takes the bytes of a direct lane that we dialled: chunks and nothing else. What it throws ends that lane.
-   *
-   * @throws WireError from the function that it returns
-   */
   receiveDirect(): (bytes: Uint8Array) => void {
     const parser = new FrameParser({
       onFrame: ({ type }) => {
@@ -136,19 +166,11 @@ export class Link {
     }
   }
 
-  /** The direct lane that we dialled has ended. */
   endDirect(): void {
     this.#directParser?.end()
     this.#directParser = undefined
   }
 
-  /**
-   * Sends a chunk in pieces, as fast as the peer takes them.
-   *
-   * @param paced called before each piece with its length; waits for the upload rate
-   * @returns the bytes sent: fewer than the chunk when `signal` fired or the lane was lost in between
-   * @throws what `read` throws
-   */
   async sendChunk(
     chunk: OutgoingChunk,
     options: { signal: AbortSignal; paced: (bytes: number) => Promise<void> }
@@ -181,12 +203,10 @@ export class Link {
     return chunk.length
   }
 
-  /** Ends the link. Idempotent. */
   close(error?: Error): void {
     this.lane.close(error)
   }
 
-  /** When the peer's latest bytes came, on whatever lane, ms. */
   get heardAt(): number {
     return this.#heardAt
   }

@@ -3,7 +3,7 @@ import type { Bans } from '../exchange/bans.ts'
 import type { ChunkHeader } from '../exchange/frame.ts'
 import type { PieceSink } from '../exchange/frame-parser.ts'
 import type { Lane } from '../exchange/lane.ts'
-import { type ExchangeFrame, Link } from '../exchange/link.ts'
+import { type ExchangeFrame, LaneLink, type Link, type LinkInit } from '../exchange/link.ts'
 import type { DirectLanes } from '../lane/direct-lanes.ts'
 import type { Logger } from '../logger.ts'
 import { type Certificate, CertificateError } from '../membership/certificate.ts'
@@ -58,6 +58,8 @@ export interface PeerLinksInit {
   readonly onUnlink: (peerId: string, error?: Error) => void
   /** A peer was banned: whatever connects us to it is to be closed. */
   readonly onBan: (peerId: string) => void
+  /** Makes a link over a lane. @default LaneLink */
+  readonly createLink?: (init: LinkInit) => Link
 }
 
 /** Frames about blobs: all but those that the links deal with themselves. */
@@ -130,12 +132,12 @@ export class PeerLinks {
    * @returns false when the peer is banned, is linked already and we dialled it, or there are too many
    */
   accept(lane: Lane, peerId: string, dialled: boolean): boolean {
-    const { certificate: own, bans, clock, verify, agent } = this.#init
+    const { certificate: own, bans, clock, verify, agent, createLink } = this.#init
     const certificate = own()
     if (certificate === undefined || bans.has(peerId)) return false
     if (dialled && this.#links.get(peerId) !== undefined) return false
     if (this.#links.ready.length >= MAX_LINKS || this.#links.unproven >= MAX_UNPROVEN_LINKS) return false
-    const link = new Link({
+    const linkInit: LinkInit = {
       lane,
       peerId,
       certificate,
@@ -151,7 +153,8 @@ export class PeerLinks {
         },
         onClose: (error) => this.#onClose(state, error)
       }
-    })
+    }
+    const link = createLink?.(linkInit) ?? new LaneLink(linkInit)
     const state = new LinkState(link, dialled, {
       link,
       limiter: this.#init.uploadLimiter,
