@@ -17,8 +17,10 @@ import { SeedChooser } from './seed-chooser.ts'
 /** Peers that one blob's swarm remembers; a further one is told that we have nothing. */
 export const MAX_PARTICIPANTS = 4_096
 const PEERS_TOLD = 16
-/** Chunks that come within this time are told of in one message. */
-export const HAVE_BATCH_MS = 5
+/** Chunks that come within this time are told of in one message: each costs both sides more than its few bytes. */
+export const HAVE_BATCH_MS = 200
+/** The same when no other agent here holds one of them: the others may have nothing else to ask for. */
+export const RARE_HAVE_BATCH_MS = 5
 
 type FrameOf<T extends ControlFrame['type']> = Extract<ControlFrame, { type: T }>
 
@@ -72,6 +74,8 @@ export class BlobSwarm {
   readonly #introduced = new Set<string>()
   /** Chunks that we hold and have told nobody of yet. */
   readonly #news: number[] = []
+  /** When they will be told of; undefined when there are none. */
+  #newsAt: number | undefined
 
   constructor(init: BlobSwarmInit) {
     this.digest = init.digest
@@ -128,11 +132,19 @@ export class BlobSwarm {
 
   /** Tells all who lack it that we hold chunk `index`, soon: chunks that come together travel in one message. */
   announce(index: number): void {
+    const { clock } = this.#init
     this.#news.push(index)
-    if (this.#news.length === 1) this.#init.clock.after(HAVE_BATCH_MS, () => this.#tellNews())
+    const delay = this.availability(index) === 0 ? RARE_HAVE_BATCH_MS : HAVE_BATCH_MS
+    const at = clock.now() + delay
+    if (this.#newsAt !== undefined && this.#newsAt <= at) return
+    this.#newsAt = at
+    clock.after(delay, () => {
+      if (this.#newsAt === at) this.#tellNews()
+    })
   }
 
   #tellNews(): void {
+    this.#newsAt = undefined
     const news = this.#news.splice(0)
     for (const { link, absent, have } of this.participants.values()) {
       if (absent || !this.#introduced.has(link.peerId)) continue
