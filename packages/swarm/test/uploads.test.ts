@@ -6,9 +6,11 @@ import { FrameParser } from '../src/exchange/frame-parser.ts'
 import { LaneLink } from '../src/exchange/link.ts'
 import { createMemoryLanes } from '../src/exchange/memory-lane.ts'
 import { silentLogger } from '../src/logger.ts'
+import { UploadSlots } from '../src/peers/upload-slots.ts'
 import { MAX_QUEUED_UPLOADS, type UploadJob, Uploads } from '../src/peers/uploads.ts'
 import { RateLimiter } from '../src/rate-limiter.ts'
 import { createTransferMetrics } from '../src/transfer-metrics.ts'
+import { ManualClock } from './manual-clock.ts'
 
 const LARGE = 32 * MAX_PIECE_BYTES
 
@@ -42,7 +44,8 @@ function setUp() {
   })
   theirs.attach({ onData: (bytes) => parser.push(bytes), onClose: () => undefined })
   const transfer = createTransferMetrics(new Registry())
-  const uploads = new Uploads({ link, limiter: new RateLimiter(), logger: silentLogger, transfer })
+  const slots = new UploadSlots(new ManualClock())
+  const uploads = new Uploads({ link, slots, limiter: new RateLimiter(), logger: silentLogger, transfer })
   const finished: { channel: number; index: number; complete: boolean }[] = []
   const job = (channel: number, length: number, more: Partial<UploadJob> = {}): UploadJob => ({
     channel,

@@ -1,14 +1,17 @@
-import type { RejectReason } from '../exchange/frame.ts'
+import { MAX_PIECE_BYTES, type RejectReason } from '../exchange/frame.ts'
 import type { Link } from '../exchange/link.ts'
 import type { Logger } from '../logger.ts'
 import type { RateLimiter } from '../rate-limiter.ts'
 import type { TransferMetrics } from '../transfer-metrics.ts'
+import type { SlotWaiter, UploadSlot, UploadSlots } from './upload-slots.ts'
 
 /** Chunks that one peer may have asked for and not been sent; what is asked beyond that is rejected as busy. */
 export const MAX_QUEUED_UPLOADS = 128
 
-/** Blobs of which one peer is sent chunks at the same time. */
-export const MAX_BLOBS_AT_ONCE = 3
+/** Chunks up to this length, one piece, are sent beside what is being sent: configs do not wait behind layers. */
+export const EXPRESS_BYTES = MAX_PIECE_BYTES
+/** Of how many blobs they are sent at the same time. */
+export const MAX_EXPRESS = 2
 
 /** A chunk that a peer asked for. */
 export interface UploadJob {
@@ -29,6 +32,8 @@ export interface UploadJob {
 /** What uploads are made of. */
 export interface UploadsInit {
   readonly link: Link
+  /** The turns of all peers. */
+  readonly slots: UploadSlots
   readonly limiter: RateLimiter
   readonly transfer: TransferMetrics
   readonly logger: Logger
@@ -42,15 +47,18 @@ interface Sending {
 }
 
 /**
- * Serves one peer: blobs in turn and up to three at the same time, piece by piece, so that a small blob never waits behind
- * a large one. Of each blob one chunk is sent at a time; it is chosen and read only when its turn has come.
+ * Serves one peer: a chunk whenever it is the peer's turn, its blobs in turn, and small chunks beside that. Which chunk it
+ * is is chosen, and read, only when its turn has come.
  */
-export class Uploads {
+export class Uploads implements SlotWaiter {
   readonly #init: UploadsInit
   readonly #queues = new Map<number, UploadJob[]>()
   /** What is being sent, by our number for the blob. */
   readonly #sending = new Map<number, Sending | undefined>()
   #queued = 0
+  #express = 0
+  /** Whether a chunk is being sent in a slot. */
+  #inSlot = false
 
   constructor(init: UploadsInit) {
     this.#init = init
@@ -95,14 +103,33 @@ export class Uploads {
     else this.#queues.set(channel, kept)
   }
 
-  #next(): UploadJob | undefined {
+  /** It is this peer's turn. */
+  begin(slot: UploadSlot): number {
+    const job = this.#init.link.closed ? undefined : this.#next(() => true)
+    if (job === undefined) return 0
+    this.#inSlot = true
+    this.#start(job, (sent) => {
+      this.#inSlot = false
+      slot.release(sent)
+    })
+    return job.length(job.index ?? 0)
+  }
+
+  /** The peer is gone: nothing more is sent to it. */
+  close(): void {
+    this.#init.slots.withdraw(this)
+    this.#queues.clear()
+    this.#queued = 0
+  }
+
+  #next(fits: (job: UploadJob) => boolean): UploadJob | undefined {
     for (const [channel, queue] of this.#queues) {
-      if (this.#sending.has(channel)) continue
-      const job = queue.shift()
+      const job = queue[0]
+      if (job === undefined || this.#sending.has(channel) || !fits(job)) continue
+      queue.shift()
       // Back of the line, so that the next blob has its turn.
       this.#queues.delete(channel)
       if (queue.length > 0) this.#queues.set(channel, queue)
-      if (job === undefined) continue
       this.#queued--
       return job
     }
@@ -110,22 +137,39 @@ export class Uploads {
   }
 
   #serveMore(): void {
-    while (this.#sending.size < MAX_BLOBS_AT_ONCE && !this.#init.link.closed) {
-      const job = this.#next()
-      if (job === undefined) return
-      this.#sending.set(job.channel, undefined)
-      this.#serve(job)
-        .catch((error: unknown) => {
-          this.#init.logger.debug({ error, peer: this.#init.link.peerId }, 'a chunk could not be sent')
-        })
-        .finally(() => {
-          this.#sending.delete(job.channel)
-          this.#serveMore()
-        })
+    if (this.#init.link.closed) return
+    while (this.#express < MAX_EXPRESS) {
+      const job = this.#next((candidate) => candidate.length(candidate.index ?? 0) <= EXPRESS_BYTES)
+      if (job === undefined) break
+      this.#express++
+      this.#start(job, () => this.#express--)
+    }
+    if (!this.#inSlot && [...this.#queues.keys()].some((channel) => !this.#sending.has(channel))) {
+      this.#init.slots.request(this)
     }
   }
 
-  async #serve(job: UploadJob): Promise<void> {
+  #start(job: UploadJob, ended: (sent: number) => void): void {
+    this.#sending.set(job.channel, undefined)
+    let sent = 0
+    this.#serve(job)
+      .then(
+        (bytes) => {
+          sent = bytes
+        },
+        (error: unknown) => {
+          this.#init.logger.debug({ error, peer: this.#init.link.peerId }, 'a chunk could not be sent')
+        }
+      )
+      .finally(() => {
+        this.#sending.delete(job.channel)
+        ended(sent)
+        this.#serveMore()
+      })
+  }
+
+  /** @returns bytes sent */
+  async #serve(job: UploadJob): Promise<number> {
     const { link, limiter, transfer, logger } = this.#init
     const { channel } = job
     const any = job.index === undefined
@@ -133,13 +177,13 @@ export class Uploads {
     if ('reason' in choice) {
       const indexes = job.index === undefined ? [] : [job.index]
       link.send({ type: 'reject', channel, reason: choice.reason, any: any ? 1 : 0, indexes })
-      return
+      return 0
     }
     const { index } = choice
     const controller = new AbortController()
     this.#sending.set(channel, { index, any, controller })
     const length = job.length(index)
-    let complete = false
+    let sent = 0
     let begun = false
     const read = async (target: Uint8Array, offset: number) => {
       await job.read(index, offset, target)
@@ -147,21 +191,21 @@ export class Uploads {
     }
     try {
       const { kind } = link.outlet
-      const sent = await link.sendChunk(
+      sent = await link.sendChunk(
         { channel, index, length, read },
         { signal: controller.signal, paced: (bytes) => limiter.take(bytes) }
       )
       transfer.sent('peer', kind, sent)
-      complete = sent === length
     } catch (error) {
       // The blob may have been left meanwhile, and its channel with it.
-      if (controller.signal.aborted) return
+      if (controller.signal.aborted) return sent
       logger.error({ error, index }, 'cannot read a chunk that should be held')
       // Once its first piece has gone out, a chunk of our choice is known to the peer by its number.
       const byNumber = begun || !any
       link.send({ type: 'reject', channel, reason: 'lacking', any: byNumber ? 0 : 1, indexes: byNumber ? [index] : [] })
     } finally {
-      job.finished(index, complete)
+      job.finished(index, sent === length)
     }
+    return sent
   }
 }

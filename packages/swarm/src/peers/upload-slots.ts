@@ -1,0 +1,98 @@
+import type { Clock } from '../clock.ts'
+
+/**
+ * Chunks that a node sends at the same time, to all its peers together. A chunk can be passed on once it is whole: sent to
+ * all at once, all are late. A few at a time keep the link busy between one and the next.
+ */
+export const UPLOAD_SLOTS = 4
+/** A chunk that takes longer than those before it did by this factor has a slow receiver, and keeps nobody waiting. */
+const SLOW_FACTOR = 2
+/** No receiver is slow before this. */
+export const MIN_LEASE_MS = 250
+/** Every one is after this. */
+export const MAX_LEASE_MS = 2_000
+/** Weight of a new measurement. */
+const SMOOTHING = 0.25
+
+/** A place among those that are sent to. */
+export interface UploadSlot {
+  /** So many bytes went out in it, and no more will. */
+  release(bytes: number): void
+}
+
+/** Whoever waits for a slot. */
+export interface SlotWaiter {
+  /** There is one. @returns the bytes that are to be sent in it, at most; 0 when it is not needed after all */
+  begin(slot: UploadSlot): number
+}
+
+/**
+ * Lets peers have their turns, one chunk each, first come first served. A slow receiver has its place for a while only and
+ * goes on beside the others: it must not keep the link idle.
+ */
+export class UploadSlots {
+  readonly #clock: Clock
+  readonly #waiting = new Set<SlotWaiter>()
+  #taken = 0
+  /** What one place carries, smoothed, bytes per ms; undefined before the first chunk. */
+  #rate: number | undefined
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Peers that wait for their turn. */
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  /** Asks for a place; whoever waits already keeps its turn. It may be given at once. */
+  request(waiter: SlotWaiter): void {
+    this.#waiting.add(waiter)
+    this.#grant()
+  }
+
+  /** It is not needed any more. */
+  withdraw(waiter: SlotWaiter): void {
+    this.#waiting.delete(waiter)
+  }
+
+  #grant(): void {
+    for (const waiter of this.#waiting) {
+      if (this.#taken >= UPLOAD_SLOTS) return
+      this.#waiting.delete(waiter)
+      this.#give(waiter)
+    }
+  }
+
+  #give(waiter: SlotWaiter): void {
+    const startedAt = this.#clock.now()
+    let held = true
+    let stopLease: () => void = () => undefined
+    const giveUp = () => {
+      if (!held) return
+      held = false
+      stopLease()
+      this.#taken--
+      this.#grant()
+    }
+    this.#taken++
+    const bytes = waiter.begin({
+      release: (sent) => {
+        if (sent > 0) this.#measured(sent / Math.max(1, this.#clock.now() - startedAt))
+        giveUp()
+      }
+    })
+    if (bytes === 0) giveUp()
+    else if (held) stopLease = this.#clock.after(this.#leaseMs(bytes), giveUp)
+  }
+
+  #leaseMs(bytes: number): number {
+    const usual = this.#rate === undefined ? MAX_LEASE_MS : (SLOW_FACTOR * bytes) / this.#rate
+    return Math.min(MAX_LEASE_MS, Math.max(MIN_LEASE_MS, usual))
+  }
+
+  #measured(rate: number): void {
+    this.#rate = this.#rate === undefined ? rate : this.#rate + SMOOTHING * (rate - this.#rate)
+  }
+}
