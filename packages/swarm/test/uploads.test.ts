@@ -6,9 +6,11 @@ import { FrameParser } from '../src/exchange/frame-parser.ts'
 import { LaneLink } from '../src/exchange/link.ts'
 import { createMemoryLanes } from '../src/exchange/memory-lane.ts'
 import { silentLogger } from '../src/logger.ts'
+import { MIN_SLOT_MS, UPLOAD_SLOTS, UploadSlots } from '../src/peers/upload-slots.ts'
 import { MAX_QUEUED_UPLOADS, type UploadJob, Uploads } from '../src/peers/uploads.ts'
 import { RateLimiter } from '../src/rate-limiter.ts'
 import { createTransferMetrics } from '../src/transfer-metrics.ts'
+import { ManualClock } from './manual-clock.ts'
 
 const LARGE = 32 * MAX_PIECE_BYTES
 
@@ -42,7 +44,13 @@ function setUp() {
   })
   theirs.attach({ onData: (bytes) => parser.push(bytes), onClose: () => undefined })
   const transfer = createTransferMetrics(new Registry())
-  const uploads = new Uploads({ link, limiter: new RateLimiter(), logger: silentLogger, transfer })
+  const uploads = new Uploads({
+    link,
+    limiter: new RateLimiter(),
+    logger: silentLogger,
+    transfer,
+    slots: new UploadSlots(new ManualClock())
+  })
   const finished: { channel: number; index: number; complete: boolean }[] = []
   const job = (channel: number, length: number, more: Partial<UploadJob> = {}): UploadJob => ({
     channel,
@@ -123,5 +131,46 @@ describe('uploads to a peer', () => {
     while (uploads.add(job(1, LARGE))) taken++
     assert.ok(taken <= MAX_QUEUED_UPLOADS + 1)
     assert.equal(uploads.queued, MAX_QUEUED_UPLOADS)
+  })
+})
+
+describe('slots of a node', () => {
+  /** Somebody who takes a slot whenever told that there is one. */
+  function waiter(slots: UploadSlots) {
+    const releases: (() => void)[] = []
+    const user = {
+      serveMore: () => {
+        const release = slots.take(user)
+        if (release !== undefined) releases.push(release)
+      }
+    }
+    user.serveMore()
+    return releases
+  }
+
+  it('are few, and go to those who waited longest', () => {
+    const slots = new UploadSlots(new ManualClock())
+    const users = Array.from({ length: UPLOAD_SLOTS + 2 }, () => waiter(slots))
+    const taken = () => users.map((releases) => releases.length)
+    const full = Array.from({ length: UPLOAD_SLOTS }, () => 1)
+    assert.deepEqual(taken(), [...full, 0, 0])
+    users[0]?.[0]?.()
+    assert.deepEqual(taken(), [...full, 1, 0])
+    users[1]?.[0]?.()
+    assert.deepEqual(taken(), [...full, 1, 1])
+  })
+
+  it('are taken from a chunk that takes too long, and only once', () => {
+    const clock = new ManualClock()
+    const slots = new UploadSlots(clock)
+    const users = Array.from({ length: UPLOAD_SLOTS + 1 }, () => waiter(slots))
+    clock.advance(MIN_SLOT_MS - 1)
+    assert.equal(users.at(-1)?.length, 0)
+    clock.advance(1)
+    assert.equal(users.at(-1)?.length, 1)
+    const more = Array.from({ length: UPLOAD_SLOTS }, () => waiter(slots))
+    assert.equal(more.flat().length, UPLOAD_SLOTS - 1, 'the slow ones hold none, the one that waited holds one')
+    for (const release of users.slice(0, UPLOAD_SLOTS).flat()) release()
+    assert.equal(more.flat().length, UPLOAD_SLOTS - 1, 'what was given up is not given back again')
   })
 })

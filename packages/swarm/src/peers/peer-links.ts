@@ -13,6 +13,7 @@ import type { TransferMetrics } from '../transfer-metrics.ts'
 import { WireError } from '../wire.ts'
 import { LinkState } from './link-state.ts'
 import { Links } from './links.ts'
+import { UploadSlots } from './upload-slots.ts'
 
 /** Peers that a process keeps links with. */
 export const MAX_LINKS = 4_096
@@ -86,6 +87,7 @@ export class PeerLinks {
   readonly #init: PeerLinksInit
   readonly #handler: PeerLinksHandler
   readonly #links: Links
+  readonly #slots: UploadSlots
   #watchedAt = 0
   #stopWatch: () => void = () => undefined
 
@@ -93,6 +95,7 @@ export class PeerLinks {
     this.#init = init
     this.#handler = handler
     this.#links = new Links(init.peerId)
+    this.#slots = new UploadSlots(init.clock)
   }
 
   get size(): number {
@@ -157,6 +160,7 @@ export class PeerLinks {
     const link = createLink?.(linkInit) ?? new LaneLink(linkInit)
     const state = new LinkState(link, dialled, {
       link,
+      slots: this.#slots,
       limiter: this.#init.uploadLimiter,
       logger: this.#init.logger,
       transfer: {

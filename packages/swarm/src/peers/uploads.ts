@@ -3,6 +3,7 @@ import type { Link } from '../exchange/link.ts'
 import type { Logger } from '../logger.ts'
 import type { RateLimiter } from '../rate-limiter.ts'
 import type { TransferMetrics } from '../transfer-metrics.ts'
+import type { SlotUser, UploadSlots } from './upload-slots.ts'
 
 /** Chunks that one peer may have asked for and not been sent; what is asked beyond that is rejected as busy. */
 export const MAX_QUEUED_UPLOADS = 128
@@ -32,6 +33,8 @@ export interface UploadsInit {
   readonly limiter: RateLimiter
   readonly transfer: TransferMetrics
   readonly logger: Logger
+  /** Shared with the uploads to all other peers. */
+  readonly slots: UploadSlots
 }
 
 interface Sending {
@@ -45,7 +48,7 @@ interface Sending {
  * Serves one peer: blobs in turn and up to three at the same time, piece by piece, so that a small blob never waits behind
  * a large one. Of each blob one chunk is sent at a time; it is chosen and read only when its turn has come.
  */
-export class Uploads {
+export class Uploads implements SlotUser {
   readonly #init: UploadsInit
   readonly #queues = new Map<number, UploadJob[]>()
   /** What is being sent, by our number for the blob. */
@@ -67,7 +70,7 @@ export class Uploads {
     this.#queues.set(job.channel, queue)
     queue.push(job)
     this.#queued++
-    this.#serveMore()
+    this.serveMore()
     return true
   }
 
@@ -109,10 +112,18 @@ export class Uploads {
     return undefined
   }
 
-  #serveMore(): void {
-    while (this.#sending.size < MAX_BLOBS_AT_ONCE && !this.#init.link.closed) {
+  /** Sends what may be sent now. */
+  serveMore(): void {
+    const { slots, link } = this.#init
+    while (this.#sending.size < MAX_BLOBS_AT_ONCE && this.#queued > 0 && !link.closed) {
+      const release = slots.take(this)
+      if (release === undefined) return
       const job = this.#next()
-      if (job === undefined) return
+      if (job === undefined) {
+        // All that waits is of blobs of which a chunk is being sent.
+        release()
+        return
+      }
       this.#sending.set(job.channel, undefined)
       this.#serve(job)
         .catch((error: unknown) => {
@@ -120,7 +131,8 @@ export class Uploads {
         })
         .finally(() => {
           this.#sending.delete(job.channel)
-          this.#serveMore()
+          release()
+          this.serveMore()
         })
     }
   }
