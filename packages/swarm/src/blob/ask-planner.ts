@@ -1,8 +1,8 @@
 import type { Bitfield } from '@shoal/content'
-import { pickChunk } from './chunk-picker.ts'
+import { openChunks, pickChunk } from './chunk-picker.ts'
 import type { UrgentChunk } from './deadlines.ts'
 import { type Flights, MAX_COPIES } from './flights.ts'
-import type { PeerPace } from './peer-pace.ts'
+import { MIN_ENDGAME_LATENESS_MS, type PeerPace } from './peer-pace.ts'
 
 /** A leech to which nothing has come for this long is starving, and may ask the registry again. */
 export const STARVING_MS = 1_000
@@ -85,20 +85,19 @@ export function planAsks<Peer extends PlannedPeer>(state: PlanState<Peer>): Ask<
     room--
   }
 
-  for (let asked = true; asked && room > 0; ) {
+  // Most of the time all that agents hold has been asked for: this is run for every chunk that comes or is told of.
+  const open = openChunks(state.have, taken)
+  const { windowEnd } = open
+  const { availability, random } = state
+  const held = open.chunks.filter((index) => availability(index) > 0)
+  for (let asked = held.length > 0; asked && room > 0; ) {
     asked = false
     for (const peer of agents) {
       const free = slots.get(peer) ?? 0
       if (free === 0 || room === 0 || peer.have === undefined) continue
-      const pick = {
-        have: state.have,
-        offered: peer.have,
-        taken,
-        availability: state.availability,
-        random: state.random
-      }
-      const index = pickChunk(pick)
+      const index = pickChunk({ chunks: held, windowEnd, offered: peer.have, availability, random })
       if (index === undefined) continue
+      held.splice(held.indexOf(index), 1)
       asks.push({ peer, index })
       planned.add(index)
       slots.set(peer, free - 1)
@@ -111,7 +110,10 @@ export function planAsks<Peer extends PlannedPeer>(state: PlanState<Peer>): Ask<
   const quick = agents.filter((peer) => {
     return peer.pace.secondsFor(peer.outstanding * state.chunkSize) <= MAX_BACKLOG_SECONDS
   })
-  const unheld = countMissing(state, (index) => taken(index) || quick.some((peer) => peer.have?.has(index) === true))
+  const unheld = open.chunks.filter((index) => {
+    if (planned.has(index)) return false
+    return state.availability(index) === 0 || !quick.some((peer) => peer.have?.has(index) === true)
+  }).length
   const starving = agents.length === 0 || (asks.length === 0 && state.now - state.progressAt >= STARVING_MS)
   for (const peer of usable) {
     if (peer.role !== 'registry') continue
@@ -151,6 +153,7 @@ function planLate<Peer extends PlannedPeer>(
   for (const { index, peers: askedOf, since } of state.flights.entries()) {
     if (asks.length === room || state.have.has(index)) continue
     const age = state.now - since
+    if (age < MIN_ENDGAME_LATENESS_MS) continue
     const lateness = Math.max(...askedOf.map((peer) => peer.pace.latenessMs(endgame) ?? DEFAULT_LATENESS_MS))
     if (age < lateness) continue
     const other = peers.find((peer) => {

@@ -6,14 +6,35 @@ import type { Bitfield } from '@shoal/content'
  */
 export const PICK_WINDOW_CHUNKS = 16
 
+/** Chunks that may be asked for. */
+export interface OpenChunks {
+  /** Missing and not on their way, lowest first. */
+  readonly chunks: number[]
+  /** The window ahead of the reader ends before this one. */
+  readonly windowEnd: number
+}
+
+/**
+ * Finds the chunks that may be asked for. Once for a plan: it looks at every chunk of the blob.
+ *
+ * @param taken whether a chunk is already on its way, or may not be asked for now
+ */
+export function openChunks(have: Bitfield, taken: (index: number) => boolean): OpenChunks {
+  const chunks: number[] = []
+  let windowEnd = have.length
+  let missing = 0
+  for (let index = have.firstMissing() ?? have.length; index < have.length; index++) {
+    if (have.has(index)) continue
+    if (missing++ === PICK_WINDOW_CHUNKS) windowEnd = index
+    if (!taken(index)) chunks.push(index)
+  }
+  return { chunks, windowEnd }
+}
+
 /** What a picker sees when it chooses a chunk to ask one peer for. */
-export interface PickState {
-  /** What we hold. */
-  readonly have: Bitfield
+export interface PickState extends OpenChunks {
   /** What the peer holds. */
   readonly offered: Bitfield
-  /** Whether a chunk is already on its way, or may not be asked for now. */
-  readonly taken: (index: number) => boolean
   /** How many peers hold a chunk. */
   readonly availability: (index: number) => number
   /** A number in [0, 1): random ties keep leeches from all asking for the same chunk. */
@@ -26,20 +47,17 @@ export interface PickState {
  *
  * @returns undefined when the peer has nothing that we could ask for
  */
-export function pickChunk(state: PickState): number | undefined {
+export function pickChunk({ chunks, windowEnd, offered, availability, random }: PickState): number | undefined {
   let best: number | undefined
   let rarest = Number.POSITIVE_INFINITY
   let ties = 0
-  let missing = 0
-  for (let index = state.have.firstMissing() ?? state.have.length; index < state.have.length; index++) {
-    if (state.have.has(index)) continue
-    if (missing === PICK_WINDOW_CHUNKS && best !== undefined) return best
-    missing++
-    if (state.taken(index) || !state.offered.has(index)) continue
-    const peers = state.availability(index)
+  for (const index of chunks) {
+    if (index >= windowEnd && best !== undefined && best < windowEnd) return best
+    if (!offered.has(index)) continue
+    const peers = availability(index)
     if (peers > rarest) continue
     ties = peers === rarest ? ties + 1 : 1
-    if (peers < rarest || state.random() * ties < 1) best = index
+    if (peers < rarest || random() * ties < 1) best = index
     rarest = peers
   }
   return best

@@ -100,12 +100,11 @@ export class ChunkRequests {
 
   /** A piece has come, and with it perhaps the whole chunk; its flight ends when the caller has dealt with it. */
   arrived(participant: Participant, index: number, chunk: ChunkBuffer | undefined): void {
-    const now = this.#init.clock.now()
-    const previousAt = participant.lastArrivalAt
-    participant.lastArrivalAt = now
     if (chunk === undefined) return
+    const now = this.#init.clock.now()
     const askedAt = participant.asked.get(index) ?? now
-    participant.pace.arrived(chunk.bytes.length, now - askedAt, now - Math.max(previousAt, askedAt))
+    participant.pace.arrived(chunk.bytes.length, now - askedAt, now - Math.max(participant.lastChunkAt, askedAt))
+    participant.lastChunkAt = now
     participant.asked.delete(index)
   }
 

@@ -234,8 +234,11 @@ export class Download implements SwarmListener {
     this.#fail(new UnprovenSizeError(this.digest))
   }
 
-  onHave(): void {
-    this.#plan()
+  /** Most of what neighbours tell is on its way already: that changes no plan. */
+  onHave(_participant: Participant, indexes: readonly number[]): void {
+    const blob = this.#blob
+    const flights = this.#requests?.flights
+    if (indexes.some((index) => blob?.have.has(index) === false && flights?.has(index) === false)) this.#plan()
   }
 
   onGone(participant: Participant): void {

@@ -32,8 +32,8 @@ export class Participant {
   shunnedAt: number | undefined
   /** It was busy, or refused: not asked for anything before this time. */
   pausedUntil = 0
-  /** When its latest bytes came. */
-  lastArrivalAt = 0
+  /** When its latest chunk was there whole. */
+  lastChunkAt = 0
   /** It has told us of others. */
   toldPeers = false
   /** It sent a wrong chunk of this blob. */

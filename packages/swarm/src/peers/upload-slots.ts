@@ -2,9 +2,10 @@ import type { Clock } from '../clock.ts'
 
 /**
  * Chunks that a node sends at the same time, to all its peers together. A chunk can be passed on once it is whole: sent to
- * all at once, all are late. A few at a time keep the link busy between one and the next.
+ * all at once, all are late. With too few the link is idle while they wait for peers that receive from many. See
+ * docs/decisions/simulated-defaults.md.
  */
-export const UPLOAD_SLOTS = 4
+export const UPLOAD_SLOTS = 6
 /** A chunk that takes longer than those before it did by this factor has a slow receiver, and keeps nobody waiting. */
 const SLOW_FACTOR = 2
 /** No receiver is slow before this. */
