@@ -5,6 +5,7 @@ import type { Digest } from '@shoal/oci'
 import type { DownloadProgress } from './blob/download-init.ts'
 import type { LinkedPeer } from './blob/exchange.ts'
 import type { Fallback } from './blob/fallback.ts'
+import { pause } from './clock.ts'
 import { findPeers } from './discovery/find-peers.ts'
 import { RendezvousClient } from './discovery/rendezvous-client.ts'
 import { MAX_RENDEZVOUS_BYTES } from './discovery/rendezvous-messages.ts'
@@ -25,6 +26,10 @@ export const MAX_PROVIDED_IMAGES = 128
 /** How often peers that libp2p has met are taken into account as neighbours. */
 const MET_PEERS_MS = 60_000
 const DIAL_TIMEOUT_MS = 5_000
+/** The DHT is asked after this time, unless the registry, which knows better, is linked and some peer has the blob by then. */
+export const DHT_DELAY_MS = 250
+/** The DHT is told of an image after this time and up to as much more: a rollout leaves no node a core to spare. */
+export const PROVIDE_DELAY_MS = 5_000
 
 /** What an agent's node is made of. */
 export interface AgentSwarmInit extends MeshInit {
@@ -165,10 +170,17 @@ export async function createAgentSwarm(init: AgentSwarmInit): Promise<AgentSwarm
     return transfer !== undefined && transfer.peers === 0
   }
 
+  /** A walk through the DHT costs the mesh dozens of messages for each of the nodes that pull an image at once. */
+  async function* findInDht(digest: Digest, signal: AbortSignal): AsyncGenerator<PeerAddress> {
+    await pause(mesh.clock, DHT_DELAY_MS, signal)
+    if (mesh.exchange.hasLink(authority) && !isScarce(digest)) return
+    yield* mesh.dht.find(imageOf.get(digest) ?? digest, { signal })
+  }
+
   async function discover(digest: Digest, signal: AbortSignal): Promise<void> {
     await findPeers({
       rendezvous: () => rendezvous.find(digest),
-      dht: () => mesh.dht.find(imageOf.get(digest) ?? digest, { signal }),
+      dht: () => findInDht(digest, signal),
       link: (peers) => neighbourhood.want(peers, { scarce: isScarce(digest) })
     })
   }
@@ -238,6 +250,14 @@ export async function createAgentSwarm(init: AgentSwarmInit): Promise<AgentSwarm
         imageOf.delete(oldest)
       }
     },
-    provideImage: (image) => mesh.dht.provide(image)
+    provideImage(image) {
+      mesh.clock.after(PROVIDE_DELAY_MS * (1 + mesh.random()), () => {
+        // It may have been evicted meanwhile.
+        store
+          .stat(image)
+          .then((held) => held && mesh.dht.provide(image))
+          .catch((error: unknown) => logger.debug({ error, image }, 'cannot look for an image to tell of'))
+      })
+    }
   }
 }

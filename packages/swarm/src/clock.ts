@@ -20,3 +20,16 @@ export const systemClock: Clock = {
     return () => clearInterval(timer)
   }
 }
+
+/** Resolves after `ms`, or as soon as the signal fires. */
+export function pause(clock: Pick<Clock, 'after'>, ms: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const stop = clock.after(ms, resolve)
+  const onAbort = () => {
+    stop()
+    resolve()
+  }
+  if (signal.aborted) onAbort()
+  signal.addEventListener('abort', onAbort, { once: true })
+  return promise.finally(() => signal.removeEventListener('abort', onAbort))
+}

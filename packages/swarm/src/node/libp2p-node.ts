@@ -6,7 +6,6 @@ import { type Ping, ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
-import { LevelDatastore } from 'datastore-level'
 import { createLibp2p } from 'libp2p'
 import { base32 } from 'multiformats/bases/base32'
 import { CID } from 'multiformats/cid'
@@ -14,6 +13,7 @@ import * as raw from 'multiformats/codecs/raw'
 import { decode as decodeMultihash } from 'multiformats/hashes/digest'
 import type { Identity } from '../identity.ts'
 import { announceable, type ListenAddress, listenMultiaddrs } from './listen-addresses.ts'
+import { PeerDatastore } from './peer-datastore.ts'
 
 /** Our own DHT: it never mixes with the public one. */
 export const DHT_PROTOCOL = '/shoal/kad/1.0.0'
@@ -64,7 +64,7 @@ const STOP_TIMEOUT_MS = 5_000
 
 /** Makes a node: TCP, Noise, Yamux, identify, ping and a DHT of our own in server mode. It is not started. */
 export async function createLibp2pNode(init: Libp2pNodeInit): Promise<Libp2pNode> {
-  const datastore = new LevelDatastore(init.directory)
+  const datastore = new PeerDatastore(init.directory)
   await datastore.open()
   const denied = (peerId: PeerId) => init.isBanned(peerId.toString())
   const libp2p: Libp2p<NodeServices> = await createLibp2p<NodeServices>({
