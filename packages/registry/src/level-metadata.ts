@@ -16,6 +16,7 @@ import type {
   UploadRecords
 } from './metadata.ts'
 import { TagFixedError } from './metadata.ts'
+import { SharedLock } from './shared-lock.ts'
 
 /** Every write is on disk before it is answered for. */
 const DURABLE = { sync: true } as const
@@ -55,8 +56,13 @@ export class LevelMetadata implements Metadata {
   readonly #tagged: Table<number>
   readonly #referrers: Table<Descriptor>
   readonly #pulls: Table<number>
-  /** A tag must not appear on a manifest that is being deleted. */
-  readonly #lock = new KeyedLock<string>()
+  /**
+   * Nothing may appear beside a manifest or tag of a repository that is being deleted. Pushes share it, so that those who
+   * come together wait for the same sync of the disk and not for one after the other.
+   */
+  readonly #lock = new SharedLock<string>()
+  /** `repository:tag`: where a tag was must be known until it has moved. */
+  readonly #moving = new KeyedLock<string>()
 
   private constructor(database: Database) {
     this.#database = database
@@ -141,7 +147,7 @@ export class LevelMetadata implements Metadata {
     if (subject !== undefined && names.referrer !== undefined) {
       writes.push(this.#referrers.put(`${repository}:${subject}:${digest}`, names.referrer))
     }
-    await this.#lock.run(repository, async () => {
+    const put = async (): Promise<void> => {
       for (const tag of names.tags) {
         const before = await this.tag(repository, tag)
         if (before !== undefined && before !== digest && names.fixed?.includes(tag)) throw new TagFixedError(tag)
@@ -149,7 +155,11 @@ export class LevelMetadata implements Metadata {
         writes.push(this.#tags.put(`${repository}:${tag}`, digest), this.#tagged.put(`${key}:${tag}`, pushedAt))
       }
       await this.#write(writes)
-    })
+    }
+    // Always in the same order, so that two pushes never wait for each other.
+    const tags = [...new Set(names.tags)].sort()
+    const alone = tags.reduceRight((work, tag) => async () => await this.#moving.run(`${repository}:${tag}`, work), put)
+    await this.#lock.share(repository, alone)
   }
 
   async manifest(repository: string, digest: Digest): Promise<ManifestRecord | undefined> {
@@ -189,7 +199,7 @@ export class LevelMetadata implements Metadata {
   async recordPulls(pulls: readonly PullRecord[]): Promise<void> {
     for (const { digest, pulledAt, repository } of pulls) {
       const key = `${repository}:${digest}`
-      await this.#lock.run(repository, async () => {
+      await this.#lock.share(repository, async () => {
         if (await this.#manifests.has(key)) await this.#database.write([this.#pulls.put(key, pulledAt)])
       })
     }

@@ -103,6 +103,26 @@ export function metadataContract(name: string, open: (t: TestContext) => Promise
       }
     })
 
+    it('has a tag on just one manifest when pushes and deletes move it at the same time', async (t) => {
+      const metadata = await open(t)
+      const some = ['a', 'b', 'c'].map(digest)
+      const changes: Promise<unknown>[] = []
+      for (let round = 0; round < 20; round++) {
+        for (const each of some) {
+          const tags = round % 2 === 0 ? ['x', 'y'] : ['y', 'x', 'y']
+          changes.push(metadata.putManifest('app', record(each), { tags, references: [] }))
+        }
+        if (round % 3 === 0) changes.push(metadata.deleteManifest('app', A), metadata.deleteTag('app', 'y'))
+      }
+      await Promise.all(changes)
+      const tagged = await Array.fromAsync(metadata.tagged('app'))
+      assert.deepEqual(tagged.map(({ tag }) => tag).sort(), ['x', 'y'])
+      for (const each of tagged) {
+        assert.equal(await metadata.tag('app', each.tag), each.digest)
+        assert.ok(await metadata.manifest('app', each.digest), `${each.tag} names nothing`)
+      }
+    })
+
     it('keeps the last pull of a manifest as long as the manifest', async (t) => {
       const metadata = await open(t)
       await metadata.putManifest('app', record(A), { references: [], tags: [] })
