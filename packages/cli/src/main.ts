@@ -4,6 +4,7 @@ import { gcCommand } from './commands/gc.ts'
 import { nodeConfigureCommand } from './commands/node-configure.ts'
 import { nodeRestoreCommand } from './commands/node-restore.ts'
 import { pullCommand } from './commands/pull.ts'
+import { readOnlyCommand } from './commands/read-only.ts'
 import { registryCommand } from './commands/registry.ts'
 import { statusCommand } from './commands/status.ts'
 import { tokenShowCommand } from './commands/token-show.ts'
@@ -23,6 +24,7 @@ export const COMMANDS: readonly Command[] = [
   pullCommand,
   statusCommand,
   gcCommand,
+  readOnlyCommand,
   nodeConfigureCommand,
   nodeRestoreCommand,
   tokenShowCommand

@@ -19,6 +19,7 @@ export { MetadataOpenError } from './level-metadata.ts'
 export type { SparseImages } from './manifest-handlers.ts'
 export { BLOB_SIZE_HEADER, CHUNK_MAP_MEDIA_TYPE, type MeshAddress } from './mesh-routes.ts'
 export type { Policy } from './policies.ts'
+export type { ReadOnlyState } from './read-only/read-only.ts'
 export {
   createRegistry,
   DEFAULT_FOREIGN_ADDRESSES,

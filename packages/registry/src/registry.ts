@@ -29,6 +29,8 @@ import { addOpenApiRoute } from './openapi/openapi-route.ts'
 import { Policies, type Policy } from './policies.ts'
 import { PULL_TIME_GRANULARITY_MS, PullTimes } from './pull-times.ts'
 import { Quotas } from './quotas.ts'
+import { ReadOnly, type ReadOnlyState } from './read-only/read-only.ts'
+import { addReadOnlyRoutes } from './read-only/read-only-routes.ts'
 import { ReferrerHandlers } from './referrer-handlers.ts'
 import type { Seeder } from './seeder.ts'
 import { createServer } from './server.ts'
@@ -74,6 +76,8 @@ export interface RegistryInit {
   readonly mesh: () => MeshAddress
   /** What tags are kept, which may not move, how large repositories may become. @default [] */
   readonly policies?: readonly Policy[]
+  /** Why this registry refuses every push and delete as long as it runs; undefined when the administrator says so. */
+  readonly readOnly?: string | undefined
   readonly logger: Logger
   readonly metrics: MetricsRegistry
   readonly transfer: TransferMetrics
@@ -90,6 +94,8 @@ export interface Registry {
   /** Where it listens; what was asked for while it does not. */
   readonly address: { readonly host: string; readonly port: number }
   status(): Promise<{ repositories: number; uploads: number }>
+  /** Whether pushes and deletes are refused, and why; undefined while it does not run. */
+  readonly readOnly: ReadOnlyState | undefined
   ready(): boolean
 }
 
@@ -108,6 +114,7 @@ interface Parts {
   readonly collector: Collector
   readonly pulls: PullTimes
   readonly uploads: Uploads
+  readonly readOnly: ReadOnly
 }
 
 /** What exists while the registry runs. */
@@ -133,7 +140,8 @@ class RegistryServer implements Registry {
     this.#now = init.now ?? Date.now
     this.#metrics = createRegistryMetrics(init.metrics, {
       uploads: () => this.#running?.uploads.count ?? 0,
-      quotas: () => this.#running?.quotas.usage ?? []
+      quotas: () => this.#running?.quotas.usage ?? [],
+      readOnly: () => this.#running?.readOnly.isOn ?? false
     })
     this.#foreignMetrics = createForeignMetrics(init.metrics, init.transfer)
   }
@@ -143,6 +151,10 @@ class RegistryServer implements Registry {
     if (typeof bound === 'object' && bound !== null) return { host: bound.address, port: bound.port }
     const { host, port } = this.#init.listen
     return { host, port }
+  }
+
+  get readOnly(): ReadOnlyState | undefined {
+    return this.#running?.readOnly.state
   }
 
   ready(): boolean {
@@ -184,22 +196,24 @@ class RegistryServer implements Registry {
     const { directory, listen, logger, store } = this.#init
     const metadata = await LevelMetadata.open(join(directory, 'metadata'))
     const parts = this.#parts(metadata)
-    const { collector, pulls, quotas, uploads } = parts
+    const { collector, pulls, quotas, readOnly, uploads } = parts
     const app = createServer({ logger, metrics: this.#metrics })
     try {
       await upgradeMetadata(metadata, store)
+      await readOnly.restore()
       await uploads.restore()
       await quotas.count()
       this.#addRoutes(app, parts)
       await app.listen({ ...listen })
-      await collector.restore()
+      // What was under way goes on when writes are taken again.
+      if (!readOnly.isOn) await collector.restore()
     } catch (error) {
       await app.close()
       await uploads.close()
       await metadata.close()
       throw error
     }
-    const sweep = setInterval(() => void this.#sweep(uploads), UPLOAD_SWEEP_MS).unref()
+    const sweep = setInterval(() => void this.#sweep(parts), UPLOAD_SWEEP_MS).unref()
     const flush = setInterval(() => void pulls.flush(), PULL_TIME_GRANULARITY_MS).unref()
     return { ...parts, app, flush, sweep }
   }
@@ -221,12 +235,13 @@ class RegistryServer implements Registry {
     })
     const metrics = this.#metrics
     const collector = new Collector({ store, metadata, holdings, leases, policies, pulls, now, logger, metrics })
-    return { metadata, policies, quotas, holdings, leases, pulls, uploads, collector }
+    const readOnly = new ReadOnly({ notes: metadata.notes, fixedReason: this.#init.readOnly, now })
+    return { metadata, policies, quotas, holdings, leases, pulls, uploads, collector, readOnly }
   }
 
   #addRoutes(app: FastifyInstance, parts: Parts): void {
     const { adminPassword, anonymous, logger, mesh, names = [], seeder, store, transfer } = this.#init
-    const { collector, metadata, pulls } = parts
+    const { collector, metadata, pulls, readOnly } = parts
     const { sparseImages = DEFAULT_SPARSE_IMAGES } = this.#init
     const reader = new ManifestReader(store)
     const foreign = this.#foreignProxy(parts, reader)
@@ -239,6 +254,7 @@ class RegistryServer implements Registry {
     addDistributionRoutes(app, {
       access,
       names: new Set(names),
+      readOnly,
       manifests: new ManifestHandlers({ ...shared, sparseImages }),
       blobs: new BlobHandlers({ ...shared, foreign }),
       uploads: new UploadHandlers(shared),
@@ -248,7 +264,8 @@ class RegistryServer implements Registry {
     addCatalogRoutes(app, { access, metadata })
     addTokenRoutes(app, { access, tokens, now })
     addMeshRoutes(app, { store, access, mesh })
-    addGcRoutes(app, { access, collector })
+    addGcRoutes(app, { access, collector, readOnly })
+    addReadOnlyRoutes(app, { access, collector, readOnly })
     const views = new ArtifactViews({ metadata, reader, pulls })
     addArtifactRoutes(app, { access, metadata, views })
     addOpenApiRoute(app)
@@ -280,7 +297,9 @@ class RegistryServer implements Registry {
     }
   }
 
-  async #sweep(uploads: Uploads): Promise<void> {
+  async #sweep({ readOnly, uploads }: Parts): Promise<void> {
+    // Nobody can go on with an upload now.
+    if (readOnly.isOn) return
     try {
       await uploads.expire()
     } catch (err) {

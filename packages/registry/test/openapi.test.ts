@@ -59,6 +59,9 @@ function checker(document: object): (schema: object, value: unknown, message: st
 }
 
 const COLLECTION = '/api/v1/gc'
+const READ_ONLY = '/api/v1/read-only'
+/** Paths with tests of their own below. */
+const WITH_STEPS = [COLLECTION, READ_ONLY]
 const missing = digestOf(Buffer.from('missing'))
 
 /** A path with its parameters filled in. */
@@ -73,7 +76,7 @@ it('describes the answers that it gives', async (t) => {
   )
   assert.equal(artifacts.length, 3)
   for (const [path, operations] of Object.entries(document.paths)) {
-    if (path === COLLECTION) continue
+    if (WITH_STEPS.includes(path)) continue
     assert.deepEqual(Object.keys(operations), ['get'], `${path} has operations that this test does not try`)
     for (const { digest } of path.includes('{digest}') ? artifacts : [{ digest: '' }]) {
       const url = filled(path, 'team%2Fapp', digest)
@@ -107,7 +110,7 @@ it('describes the errors that it gives', async (t) => {
   }
   for (const [path, { get }] of Object.entries(document.paths)) {
     assert.ok(get, path)
-    if (path === COLLECTION) continue
+    if (WITH_STEPS.includes(path)) continue
     for (const [status, answer] of Object.entries(get.responses)) {
       if (status === '200') continue
       const response: Response | undefined = await cases[status]?.(path, get)
@@ -122,26 +125,19 @@ it('describes the errors that it gives', async (t) => {
   }
 })
 
-it('describes the collection of garbage', async (t) => {
-  const { document, harness } = await described(t)
+type Step = readonly [method: string, status: number, init?: RequestInit]
+
+/** Ask one thing after the other, and compare each answer with its description. */
+async function take(
+  { document, harness }: { document: Document; harness: Harness },
+  path: string,
+  steps: readonly Step[]
+): Promise<void> {
   const check = checker(document)
-  const { token } = await json<{ token: string }>(await harness.request('/token', { headers: { authorization: '' } }))
-  const anonymous = { authorization: `Bearer ${token}` }
-  const long = ' '.repeat(100_000)
-  const steps: [method: string, status: number, init?: RequestInit][] = [
-    ['GET', 404],
-    ['GET', 401, { headers: { authorization: 'Basic wrong' } }],
-    ['POST', 400, { body: '{"dryRun":1}' }],
-    ['POST', 413, { body: long }],
-    ['DELETE', 404],
-    ['GET', 401, { headers: anonymous }],
-    ['POST', 202, { body: '{"dryRun":true,"untagged":true,"graceSeconds":0}' }],
-    ['GET', 200]
-  ]
   for (const [method, status, init] of steps) {
-    const response = await harness.request(COLLECTION, { method, ...init })
+    const response = await harness.request(path, { method, ...init })
     assert.equal(response.status, status, `${method} ${status}`)
-    const answer = document.paths[COLLECTION]?.[method.toLowerCase()]?.responses[status]
+    const answer = document.paths[path]?.[method.toLowerCase()]?.responses[status]
     assert.ok(answer, `${method} ${status} is described`)
     const referred = document.components.responses[answer.$ref?.split('/').at(-1) ?? ''] ?? answer
     const [type, content] = Object.entries(referred.content ?? {})[0] ?? []
@@ -149,7 +145,7 @@ it('describes the collection of garbage', async (t) => {
     assert.ok(content?.schema)
     check(content.schema, await response.json(), `${method} ${status}`)
   }
-})
+}
 
 it('heeds the parameters that it describes', async (t) => {
   const { document, harness } = await described(t)
@@ -196,4 +192,35 @@ it('is a document of OpenAPI 3.1, with parameters for its paths and unique names
       )
     assert.ok(target, `${reference} is in the document`)
   }
+})
+
+it('describes the collection of garbage', async (t) => {
+  const all = await described(t)
+  const { harness } = all
+  const { token } = await json<{ token: string }>(await harness.request('/token', { headers: { authorization: '' } }))
+  const anonymous = { authorization: `Bearer ${token}` }
+  const long = ' '.repeat(100_000)
+  const steps: Step[] = [
+    ['GET', 404],
+    ['GET', 401, { headers: { authorization: 'Basic wrong' } }],
+    ['POST', 400, { body: '{"dryRun":1}' }],
+    ['POST', 413, { body: long }],
+    ['DELETE', 404],
+    ['GET', 401, { headers: anonymous }],
+    ['POST', 202, { body: '{"dryRun":true,"untagged":true,"graceSeconds":0}' }],
+    ['GET', 200]
+  ]
+  await take(all, COLLECTION, steps)
+})
+
+it('describes read-only mode', async (t) => {
+  await take(await described(t), READ_ONLY, [
+    ['GET', 401, { headers: { authorization: 'Basic wrong' } }],
+    ['PUT', 401, { headers: { authorization: 'Basic wrong' } }],
+    ['GET', 200],
+    ['PUT', 400, { body: '{}' }],
+    ['PUT', 413, { body: ' '.repeat(100_000) }],
+    ['PUT', 200, { body: '{"readOnly":true,"reason":"for the test"}' }],
+    ['GET', 200]
+  ])
 })

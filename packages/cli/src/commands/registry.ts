@@ -1,4 +1,4 @@
-import { defaulted, optional, structure } from '../options/option.ts'
+import { defaulted, optional, structure, toggle } from '../options/option.ts'
 import { ADDRESS, formatAddress } from '../values/address.ts'
 import { choice } from '../values/choice.ts'
 import { count } from '../values/count.ts'
@@ -42,6 +42,7 @@ export const registryCommand = defineCommand({
       'how often it sends a chunk to peers at most (default as often as they need)'
     ),
     policies: structure(POLICIES, 'which tags to keep, which may not move, how large repositories may become'),
+    'read-only': toggle('refuse every push and delete as long as it runs; pulls go on'),
     ...logOptions('info'),
     ...COMMON_OPTIONS
   },
@@ -60,6 +61,7 @@ export const registryCommand = defineCommand({
       uploadRate: values['upload-rate'],
       seedCopies: values['seed-copies'],
       policies: values.policies ?? [],
+      readOnly: values['read-only'] ? 'it was started with --read-only' : undefined,
       logger
     })
     const { joinTokenFile, adminPasswordFile } = registry

@@ -119,6 +119,23 @@ export const OPENAPI_DOCUMENT: Schema = {
         responses: { 200: answer('Collection', 'What it did until then.'), ...problems(401, 404) }
       }
     },
+    '/api/v1/read-only': {
+      get: {
+        operationId: 'getReadOnly',
+        summary: 'Whether pushes and deletes are refused.',
+        security: ADMINISTRATOR,
+        responses: { 200: answer('ReadOnly', 'The mode.'), ...problems(401) }
+      },
+      put: {
+        operationId: 'setReadOnly',
+        summary: 'Refuse pushes and deletes, or take them again. Holds after a restart.',
+        security: ADMINISTRATOR,
+        requestBody: {
+          content: { 'application/json': { schema: { $ref: '#/components/schemas/ReadOnlyRequest' } } }
+        },
+        responses: { 200: answer('ReadOnly', 'The mode from now on.'), ...problems(400, 401, 409, 413) }
+      }
+    },
     '/api/v1/repositories': {
       get: {
         operationId: 'listRepositories',
@@ -153,7 +170,7 @@ export const OPENAPI_DOCUMENT: Schema = {
       400: problem('The request is malformed.'),
       401: problem('Callers without credentials may not pull here, or the credentials are wrong.'),
       404: problem('There is no such thing.'),
-      409: problem('There is one under way.'),
+      409: problem('It cannot be done now: there is one under way, or the registry is read-only.'),
       413: problem('The body is too long.')
     },
     securitySchemes: {

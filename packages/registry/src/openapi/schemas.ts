@@ -1,5 +1,6 @@
 import { ARTIFACT_REFERRERS_MAX, ARTIFACT_TAGS_MAX } from '../artifacts/artifact-view.ts'
 import { REMOVALS_MAX } from '../gc/state.ts'
+import { REASON_MAX } from '../read-only/read-only.ts'
 
 /** A part of an OpenAPI document (JSON Schema 2020-12). */
 export type Schema = Readonly<Record<string, unknown>>
@@ -98,6 +99,8 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
     required: []
   },
   Collection: exactly(COLLECTION, ['endedAt', 'repository', 'error']),
+  ReadOnly: exactly({ readOnly: FLAG, reason: TEXT, since: TIME, fixed: FLAG, writesUnderWay: BYTES }, ['since']),
+  ReadOnlyRequest: exactly({ readOnly: FLAG, reason: { ...TEXT, maxLength: REASON_MAX } }, ['reason']),
   Problem: {
     type: 'object',
     description: 'RFC 9457.',
