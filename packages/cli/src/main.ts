@@ -1,5 +1,6 @@
 import { agentCommand } from './commands/agent.ts'
 import type { Command, CommandContext } from './commands/command.ts'
+import { eventsCommand } from './commands/events.ts'
 import { gcCommand } from './commands/gc.ts'
 import { nodeConfigureCommand } from './commands/node-configure.ts'
 import { nodeRestoreCommand } from './commands/node-restore.ts'
@@ -25,6 +26,7 @@ export const COMMANDS: readonly Command[] = [
   statusCommand,
   gcCommand,
   readOnlyCommand,
+  eventsCommand,
   nodeConfigureCommand,
   nodeRestoreCommand,
   tokenShowCommand

@@ -83,12 +83,12 @@ function handlersOf(route: DistributionRoute, init: DistributionRoutesInit): Han
       return {
         ...readable(async (request, reply) => await manifests.send(request, reply, route.name, route.reference)),
         PUT: async (request, reply) => await manifests.put(request, reply, route.name, route.reference),
-        DELETE: async (_, reply) => await manifests.delete(reply, route.name, route.reference)
+        DELETE: async (request, reply) => await manifests.delete(request, reply, route.name, route.reference)
       }
     case 'blob':
       return {
         ...readable(async (request, reply) => await blobs.send(request, reply, route.name, route.digest)),
-        DELETE: async (_, reply) => await blobs.delete(reply, route.name, route.digest)
+        DELETE: async (request, reply) => await blobs.delete(request, reply, route.name, route.digest)
       }
     case 'uploads':
       return { POST: async (request, reply) => await uploads.begin(request, reply, route.name) }

@@ -11,6 +11,8 @@
  */
 export { ADMIN_USER, type Anonymous } from './access.ts'
 export type { BlobStore } from './blob-store.ts'
+export { EVENT_ACTIONS, type EventAction, type RegistryEvent } from './events/event.ts'
+export type { EventFormat, Webhook } from './events/webhook.ts'
 export type { ForeignAddresses } from './foreign/foreign-fetcher.ts'
 export type { ForeignPolicy } from './foreign/foreign-proxy.ts'
 export { DEFAULT_GRACE_MS } from './gc/gc-routes.ts'

@@ -1,4 +1,6 @@
 import { ARTIFACTS_PAGE_MAX, REPOSITORIES_PAGE_MAX } from '../artifacts/artifact-routes.ts'
+import { EVENT_ACTIONS } from '../events/event.ts'
+import { EVENTS_PAGE_MAX } from '../events/event-routes.ts'
 import { BLOB_SIZE_HEADER, CHUNK_MAP_MEDIA_TYPE } from '../mesh-routes.ts'
 import { DIGEST, SCHEMAS, type Schema } from './schemas.ts'
 
@@ -117,6 +119,35 @@ export const OPENAPI_DOCUMENT: Schema = {
         summary: 'End the collection that is under way.',
         security: ADMINISTRATOR,
         responses: { 200: answer('Collection', 'What it did until then.'), ...problems(401, 404) }
+      }
+    },
+    '/api/v1/events': {
+      get: {
+        operationId: 'listEvents',
+        summary: 'The events that are kept, the oldest first, and how the webhooks stand.',
+        security: ADMINISTRATOR,
+        parameters: [
+          ...paging(EVENTS_PAGE_MAX, { type: 'integer', minimum: 0 }),
+          { name: 'repository', in: 'query', description: 'Only of this repository.', schema: { type: 'string' } },
+          {
+            name: 'action',
+            in: 'query',
+            description: 'Only of this kind.',
+            schema: { type: 'string', enum: EVENT_ACTIONS }
+          }
+        ],
+        responses: { 200: answer('Events', 'A page of them.', NEXT_PAGE), ...problems(400, 401) }
+      }
+    },
+    '/api/v1/events/replay': {
+      post: {
+        operationId: 'replayEvents',
+        summary: 'Send kept events again, behind those that wait.',
+        security: ADMINISTRATOR,
+        requestBody: {
+          content: { 'application/json': { schema: { $ref: '#/components/schemas/ReplayRequest' } } }
+        },
+        responses: { 202: answer('Replayed', 'They wait.'), ...problems(400, 401, 404, 413) }
       }
     },
     '/api/v1/read-only': {
