@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { digestOf, MEDIA_TYPES } from '@shoal/oci'
+import { EVENT_ACTIONS } from '@shoal/registry'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import { basic, type Harness, json, pushImage, putManifest, startRegistry } from './harness.ts'
@@ -28,8 +29,11 @@ interface Document {
 }
 
 /** A registry with something of every kind, and its description. */
-async function described(t: Parameters<typeof startRegistry>[0]): Promise<{ harness: Harness; document: Document }> {
-  const harness = await startRegistry(t, { anonymous: 'none' })
+async function described(
+  t: Parameters<typeof startRegistry>[0],
+  options: Parameters<typeof startRegistry>[1] = {}
+): Promise<{ harness: Harness; document: Document }> {
+  const harness = await startRegistry(t, { anonymous: 'none', ...options })
   const { request } = harness
   const known: Harness = {
     ...harness,
@@ -224,4 +228,22 @@ it('describes read-only mode', async (t) => {
     ['PUT', 200, { body: '{"readOnly":true,"reason":"for the test"}' }],
     ['GET', 200]
   ])
+})
+
+it('describes events', async (t) => {
+  const webhooks = [{ name: 'one', url: 'http://127.0.0.1:1/', actions: EVENT_ACTIONS }]
+  const all = await described(t, { webhooks })
+  const wrong = { headers: { authorization: 'Basic wrong' } }
+  await take(all, '/api/v1/events', [
+    ['GET', 200],
+    ['GET', 401, wrong]
+  ])
+  await take(all, '/api/v1/events/replay', [
+    ['POST', 202, { body: '{"webhook":"one"}' }],
+    ['POST', 400, { body: '{"after":-1}' }],
+    ['POST', 401, wrong],
+    ['POST', 404, { body: '{"webhook":"two"}' }],
+    ['POST', 413, { body: ' '.repeat(100_000) }]
+  ])
+  assert.equal((await all.harness.request('/api/v1/events?n=many')).status, 400)
 })
