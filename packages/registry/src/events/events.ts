@@ -157,6 +157,7 @@ export class Events {
         if (sender.has(event.seq) || this.#filters.get(name)?.wants(event) !== true) continue
         const { at, seq } = event
         const waiting = { seq, repository: event.repository, bytes: JSON.stringify(event).length, at }
+        sender.retake(seq)
         await log.again(name, waiting)
         sender.add([waiting])
         count++

@@ -14,6 +14,8 @@ import type { Post } from './webhook-client.ts'
 
 /** Repositories whose events are on their way to one webhook at the same time. */
 export const WEBHOOK_IN_FLIGHT_MAX = 4
+/** What a webhook took is written down together, this long after the first of it: each write stands between two pushes. */
+export const DONE_WINDOW_MS = 200
 /** What is dropped is logged at most this often. */
 const DROP_LOG_MS = 60_000
 
@@ -45,6 +47,9 @@ export class WebhookSender {
   readonly #failures = new Map<string, number>()
   readonly #cancels = new Set<() => void>()
   readonly #work = new Set<Promise<void>>()
+  /** Sent or dropped, and not written down yet. */
+  #gone = new Set<number>()
+  #cancelWrite: (() => void) | undefined
   #lastError = ''
   #droppedSince = 0
   #dropLoggedAt = Number.NEGATIVE_INFINITY
@@ -86,6 +91,11 @@ export class WebhookSender {
     this.#pump()
   }
 
+  /** This is to wait again; to be called before that is written down. */
+  retake(seq: number): void {
+    this.#gone.delete(seq)
+  }
+
   /** Drop what became too old. */
   expire(): void {
     const { ageMaxMs, now } = this.#init
@@ -103,6 +113,7 @@ export class WebhookSender {
     for (const cancel of this.#cancels) cancel()
     this.#cancels.clear()
     await Promise.all(this.#work)
+    await this.#writeDone()
   }
 
   #pump(): void {
@@ -126,7 +137,7 @@ export class WebhookSender {
       if (this.#failures.size === 0) this.#lastError = ''
       this.#queue.remove(seq)
       this.#queue.release(repository)
-      await this.#done([seq])
+      this.#done([seq])
     } catch (error) {
       if (this.#abort.signal.aborted) return
       metrics.failed(this.name)
@@ -179,12 +190,21 @@ export class WebhookSender {
       this.#dropLoggedAt = clock.now()
       this.#droppedSince = 0
     }
-    const work = this.#done(events.map(({ seq }) => seq))
-    void work
+    this.#done(events.map(({ seq }) => seq))
+  }
+
+  #done(seqs: readonly number[]): void {
+    for (const seq of seqs) this.#gone.add(seq)
+    this.#cancelWrite ??= this.#init.clock.after(DONE_WINDOW_MS, () => void this.#writeDone())
   }
 
   /** What cannot be written down is sent again after a restart. Never throws. */
-  async #done(seqs: readonly number[]): Promise<void> {
+  async #writeDone(): Promise<void> {
+    this.#cancelWrite?.()
+    this.#cancelWrite = undefined
+    const seqs = [...this.#gone]
+    this.#gone = new Set()
+    if (seqs.length === 0) return
     try {
       await this.#init.log.done(this.name, seqs)
     } catch (err) {
