@@ -1,9 +1,11 @@
 import { agentCommand } from './commands/agent.ts'
 import type { Command, CommandContext } from './commands/command.ts'
+import { eventsCommand } from './commands/events.ts'
 import { gcCommand } from './commands/gc.ts'
 import { nodeConfigureCommand } from './commands/node-configure.ts'
 import { nodeRestoreCommand } from './commands/node-restore.ts'
 import { pullCommand } from './commands/pull.ts'
+import { readOnlyCommand } from './commands/read-only.ts'
 import { registryCommand } from './commands/registry.ts'
 import { statusCommand } from './commands/status.ts'
 import { tokenShowCommand } from './commands/token-show.ts'
@@ -23,6 +25,8 @@ export const COMMANDS: readonly Command[] = [
   pullCommand,
   statusCommand,
   gcCommand,
+  readOnlyCommand,
+  eventsCommand,
   nodeConfigureCommand,
   nodeRestoreCommand,
   tokenShowCommand

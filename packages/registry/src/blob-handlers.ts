@@ -1,6 +1,7 @@
 import { parseDigest } from '@shoal/oci'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ContentSender } from './content-sender.ts'
+import type { EventSource } from './events/event-source.ts'
 import type { ForeignProxy } from './foreign/foreign-proxy.ts'
 import type { Holdings } from './holdings.ts'
 import type { Leases } from './leases.ts'
@@ -13,6 +14,7 @@ export interface BlobHandlersInit {
   readonly holdings: Pick<Holdings, 'removeBlob'>
   readonly leases: Pick<Leases, 'extend'>
   readonly sender: ContentSender
+  readonly events: Pick<EventSource, 'of' | 'pulled'>
   /** Fetches the foreign layers that are asked for; undefined where the operator does not want that. */
   readonly foreign?: Pick<ForeignProxy, 'look'> | undefined
 }
@@ -31,7 +33,7 @@ export class BlobHandlers {
    * @throws OciError `DIGEST_INVALID`, `BLOB_UNKNOWN`
    */
   async send(request: FastifyRequest, reply: FastifyReply, name: string, text: string): Promise<void> {
-    const { foreign, leases, metadata, sender } = this.#init
+    const { events, foreign, leases, metadata, sender } = this.#init
     const digest = parseDigest(text)
     if (foreign !== undefined && !(await metadata.hasBlob(name, digest))) {
       if (await foreign.look(request, reply, name, digest)) return
@@ -43,6 +45,7 @@ export class BlobHandlers {
       isLinked = await metadata.hasBlob(name, digest)
     }
     if (!isLinked || !(await sender.send(request, reply, content))) throw blobUnknown(name, digest)
+    events.pulled(request, { kind: 'blob', repository: name, digest, mediaType: content.mediaType })
   }
 
   /**
@@ -50,9 +53,11 @@ export class BlobHandlers {
    *
    * @throws OciError `DIGEST_INVALID`, `BLOB_UNKNOWN`
    */
-  async delete(reply: FastifyReply, name: string, text: string): Promise<void> {
+  async delete(request: FastifyRequest, reply: FastifyReply, name: string, text: string): Promise<void> {
+    const { events, holdings } = this.#init
     const digest = parseDigest(text)
-    if (!(await this.#init.holdings.removeBlob(name, digest))) throw blobUnknown(name, digest)
+    const told = events.of(request, 'delete', [{ kind: 'blob', repository: name, digest }])
+    if (!(await holdings.removeBlob(name, digest, told))) throw blobUnknown(name, digest)
     await reply.code(202).send()
   }
 }

@@ -6,6 +6,7 @@ import { challenges } from './challenge.ts'
 import { sendJson } from './json.ts'
 import type { ManifestHandlers } from './manifest-handlers.ts'
 import { checkNamespace } from './namespace.ts'
+import type { ReadOnly } from './read-only/read-only.ts'
 import type { ReferrerHandlers } from './referrer-handlers.ts'
 import type { TagHandlers } from './tag-handlers.ts'
 import type { UploadHandlers } from './upload-handlers.ts'
@@ -20,6 +21,7 @@ export interface DistributionRoutesInit {
   readonly uploads: UploadHandlers
   readonly tags: TagHandlers
   readonly referrers: ReferrerHandlers
+  readonly readOnly: Pick<ReadOnly, 'write'>
 }
 
 type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
@@ -43,7 +45,8 @@ export function addDistributionRoutes(app: FastifyInstance, init: DistributionRo
       reply.header('allow', Object.keys(handlers).join(', '))
       throw new OciError('UNSUPPORTED', `${request.method} is not possible here`)
     }
-    await handle(request, reply)
+    if (request.method === 'GET' || request.method === 'HEAD') return await handle(request, reply)
+    await init.readOnly.write(async () => await handle(request, reply))
   }
   for (const url of ['/v2', '/v2/', '/v2/*']) app.route({ method: METHODS, url, handler })
 }
@@ -80,12 +83,12 @@ function handlersOf(route: DistributionRoute, init: DistributionRoutesInit): Han
       return {
         ...readable(async (request, reply) => await manifests.send(request, reply, route.name, route.reference)),
         PUT: async (request, reply) => await manifests.put(request, reply, route.name, route.reference),
-        DELETE: async (_, reply) => await manifests.delete(reply, route.name, route.reference)
+        DELETE: async (request, reply) => await manifests.delete(request, reply, route.name, route.reference)
       }
     case 'blob':
       return {
         ...readable(async (request, reply) => await blobs.send(request, reply, route.name, route.digest)),
-        DELETE: async (_, reply) => await blobs.delete(reply, route.name, route.digest)
+        DELETE: async (request, reply) => await blobs.delete(request, reply, route.name, route.digest)
       }
     case 'uploads':
       return { POST: async (request, reply) => await uploads.begin(request, reply, route.name) }

@@ -1,4 +1,5 @@
 import type { Digest } from '@shoal/oci'
+import type { NewEvent } from './events/event.ts'
 import type { ManifestNames, ManifestRecord, Metadata } from './metadata.ts'
 import type { Quotas } from './quotas.ts'
 
@@ -20,20 +21,27 @@ export class Holdings {
    * Let a repository serve a blob.
    *
    * @param store makes the blob, once the quota has room for it
+   * @param events kept in the same write
    * @throws OciError `DENIED` when it has not
    */
-  async addBlob(repository: string, digest: Digest, size: number, store?: () => Promise<unknown>): Promise<void> {
+  async addBlob(
+    repository: string,
+    digest: Digest,
+    size: number,
+    store?: () => Promise<unknown>,
+    events?: readonly NewEvent[]
+  ): Promise<void> {
     const { metadata, quotas } = this.#init
     await quotas.adding(repository, digest, size, async () => {
       await store?.()
-      await metadata.linkBlob(repository, digest, size)
+      await metadata.linkBlob(repository, digest, size, events)
     })
   }
 
   /** @returns whether it was there. */
-  async removeBlob(repository: string, digest: Digest): Promise<boolean> {
+  async removeBlob(repository: string, digest: Digest, events?: readonly NewEvent[]): Promise<boolean> {
     const { metadata, quotas } = this.#init
-    return await quotas.removing(repository, digest, async () => await metadata.unlinkBlob(repository, digest))
+    return await quotas.removing(repository, digest, async () => await metadata.unlinkBlob(repository, digest, events))
   }
 
   /**
@@ -56,8 +64,12 @@ export class Holdings {
   }
 
   /** @returns whether it was there. */
-  async removeManifest(repository: string, digest: Digest): Promise<boolean> {
+  async removeManifest(repository: string, digest: Digest, events?: readonly NewEvent[]): Promise<boolean> {
     const { metadata, quotas } = this.#init
-    return await quotas.removing(repository, digest, async () => await metadata.deleteManifest(repository, digest))
+    return await quotas.removing(
+      repository,
+      digest,
+      async () => await metadata.deleteManifest(repository, digest, events)
+    )
   }
 }

@@ -11,6 +11,8 @@
  */
 export { ADMIN_USER, type Anonymous } from './access.ts'
 export type { BlobStore } from './blob-store.ts'
+export { EVENT_ACTIONS, type EventAction, type RegistryEvent } from './events/event.ts'
+export type { EventFormat, Webhook } from './events/webhook.ts'
 export type { ForeignAddresses } from './foreign/foreign-fetcher.ts'
 export type { ForeignPolicy } from './foreign/foreign-proxy.ts'
 export { DEFAULT_GRACE_MS } from './gc/gc-routes.ts'
@@ -19,6 +21,7 @@ export { MetadataOpenError } from './level-metadata.ts'
 export type { SparseImages } from './manifest-handlers.ts'
 export { BLOB_SIZE_HEADER, CHUNK_MAP_MEDIA_TYPE, type MeshAddress } from './mesh-routes.ts'
 export type { Policy } from './policies.ts'
+export type { ReadOnlyState } from './read-only/read-only.ts'
 export {
   createRegistry,
   DEFAULT_FOREIGN_ADDRESSES,

@@ -1,6 +1,8 @@
 import { mkdir } from 'node:fs/promises'
 import { Database, StoreFullError, type Table, type TableWrite } from '@shoal/content'
 import { type Descriptor, type Digest, isDigest } from '@shoal/oci'
+import type { NewEvent } from './events/event.ts'
+import { EventLog } from './events/event-log.ts'
 import { KeyedLock } from './keyed-lock.ts'
 import { LevelLeases, LevelNotes, LevelUploads } from './level-records.ts'
 import type {
@@ -41,6 +43,8 @@ export class LevelMetadata implements Metadata {
   readonly uploads: UploadRecords
   readonly leases: LeaseRecords
   readonly notes: Notes
+  /** Events are written with what they tell of. */
+  readonly eventLog: EventLog
   readonly #database: Database
   readonly #repositories: Table<string>
   /** `repository:digest`; the value is in the holdings. */
@@ -79,6 +83,7 @@ export class LevelMetadata implements Metadata {
     this.uploads = new LevelUploads(database)
     this.leases = new LevelLeases(database)
     this.notes = new LevelNotes(database)
+    this.eventLog = new EventLog(database)
   }
 
   /** @throws MetadataOpenError, StoreFullError */
@@ -105,25 +110,24 @@ export class LevelMetadata implements Metadata {
     return this.#repositories.keys(after === undefined ? {} : { gt: after })
   }
 
-  async linkBlob(repository: string, digest: Digest, size: number): Promise<void> {
-    await this.#write([
+  async linkBlob(repository: string, digest: Digest, size: number, events?: readonly NewEvent[]): Promise<void> {
+    const writes = [
       this.#repositories.put(repository, ''),
       this.#blobs.put(`${repository}:${digest}`, ''),
       this.#holdings.put(`${digest}:${repository}:blob`, size)
-    ])
+    ]
+    await this.#write(writes, events)
   }
 
   async hasBlob(repository: string, digest: Digest): Promise<boolean> {
     return await this.#blobs.has(`${repository}:${digest}`)
   }
 
-  async unlinkBlob(repository: string, digest: Digest): Promise<boolean> {
+  async unlinkBlob(repository: string, digest: Digest, events?: readonly NewEvent[]): Promise<boolean> {
     return await this.#lock.run(repository, async () => {
       if (!(await this.hasBlob(repository, digest))) return false
-      await this.#write([
-        this.#blobs.del(`${repository}:${digest}`),
-        this.#holdings.del(`${digest}:${repository}:blob`)
-      ])
+      const writes = [this.#blobs.del(`${repository}:${digest}`), this.#holdings.del(`${digest}:${repository}:blob`)]
+      await this.#write(writes, events)
       return true
     })
   }
@@ -154,7 +158,7 @@ export class LevelMetadata implements Metadata {
         if (before !== undefined) writes.push(this.#tagged.del(`${repository}:${before}:${tag}`))
         writes.push(this.#tags.put(`${repository}:${tag}`, digest), this.#tagged.put(`${key}:${tag}`, pushedAt))
       }
-      await this.#write(writes)
+      await this.#write(writes, names.events)
     }
     // Always in the same order, so that two pushes never wait for each other.
     const tags = [...new Set(names.tags)].sort()
@@ -171,7 +175,7 @@ export class LevelMetadata implements Metadata {
     for await (const [, manifest] of this.#manifests.entries(range)) yield manifest
   }
 
-  async deleteManifest(repository: string, digest: Digest): Promise<boolean> {
+  async deleteManifest(repository: string, digest: Digest, events?: readonly NewEvent[]): Promise<boolean> {
     return await this.#lock.run(repository, async () => {
       const manifest = await this.manifest(repository, digest)
       if (manifest === undefined) return false
@@ -191,7 +195,7 @@ export class LevelMetadata implements Metadata {
       if (manifest.subject !== undefined) {
         writes.push(this.#referrers.del(`${repository}:${manifest.subject}:${digest}`))
       }
-      await this.#write(writes)
+      await this.#write(writes, events)
       return true
     })
   }
@@ -213,14 +217,19 @@ export class LevelMetadata implements Metadata {
     return await this.#tags.get(`${repository}:${tag}`)
   }
 
-  async deleteTag(repository: string, tag: string, expected?: TagRecord): Promise<boolean> {
+  async deleteTag(
+    repository: string,
+    tag: string,
+    expected?: TagRecord,
+    events?: readonly NewEvent[]
+  ): Promise<boolean> {
     return await this.#lock.run(repository, async () => {
       const digest = await this.tag(repository, tag)
       if (digest === undefined) return false
       const key = `${repository}:${digest}:${tag}`
       const taggedAt = await this.#tagged.get(key)
       if (expected !== undefined && (expected.digest !== digest || expected.taggedAt !== taggedAt)) return false
-      await this.#write([this.#tags.del(`${repository}:${tag}`), this.#tagged.del(key)])
+      await this.#write([this.#tags.del(`${repository}:${tag}`), this.#tagged.del(key)], events)
       return true
     })
   }
@@ -268,8 +277,8 @@ export class LevelMetadata implements Metadata {
     await this.#database.close()
   }
 
-  async #write(writes: TableWrite[]): Promise<void> {
-    await this.#database.write(writes, DURABLE)
+  async #write(writes: TableWrite[], events: readonly NewEvent[] = []): Promise<void> {
+    await this.eventLog.write(writes, events, DURABLE)
   }
 }
 

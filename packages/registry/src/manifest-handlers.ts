@@ -13,6 +13,7 @@ import {
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { BlobStore } from './blob-store.ts'
 import type { ContentSender } from './content-sender.ts'
+import type { EventSource } from './events/event-source.ts'
 import { isForeign } from './foreign/foreign-layer.ts'
 import type { Holdings } from './holdings.ts'
 import type { Leases } from './leases.ts'
@@ -36,6 +37,7 @@ export interface ManifestHandlersInit {
   readonly leases: Pick<Leases, 'extend' | 'holding'>
   readonly policies: Policies
   readonly sender: ContentSender
+  readonly events: Pick<EventSource, 'of' | 'pulled'>
   readonly seeder: Seeder
   readonly pulls: Pick<PullTimes, 'note'>
   /** What becomes of the manifest of an image whose blobs are not all here. */
@@ -61,7 +63,7 @@ export class ManifestHandlers {
    * @throws OciError `NAME_UNKNOWN`, `MANIFEST_UNKNOWN`, `DIGEST_INVALID`
    */
   async send(request: FastifyRequest, reply: FastifyReply, name: string, reference: string): Promise<void> {
-    const { leases, metadata, pulls, sender } = this.#init
+    const { events, leases, metadata, pulls, sender } = this.#init
     let manifest = await this.#find(name, reference)
     // Its layers are pulled next, or it becomes part of an index without being pushed again.
     const isProbe = request.method === 'HEAD' && reference.includes(':')
@@ -72,7 +74,11 @@ export class ManifestHandlers {
       const { digest, mediaType } = manifest
       // A HEAD by digest only asks whether it is here, before a push for instance.
       if (request.method === 'GET' || !reference.includes(':')) pulls.note(name, digest)
-      if (await sender.send(request, reply, { digest, mediaType, ranges: false })) return
+      if (await sender.send(request, reply, { digest, mediaType, ranges: false })) {
+        const tag = reference.includes(':') ? {} : { tag: reference }
+        events.pulled(request, { kind: 'manifest', repository: name, digest, mediaType, size: manifest.size, ...tag })
+        return
+      }
     }
     throw (await metadata.hasRepository(name)) ? manifestUnknown(name, reference) : repositoryUnknown(name)
   }
@@ -84,7 +90,7 @@ export class ManifestHandlers {
    * `DENIED` when a tag is immutable or a quota used up
    */
   async put(request: FastifyRequest, reply: FastifyReply, name: string, reference: string): Promise<void> {
-    const { holdings, leases, metadata, now, policies, seeder } = this.#init
+    const { events, holdings, leases, metadata, now, policies, seeder } = this.#init
     const { expected, tags } = asked(request, reference)
     const bytes = await readBody(request, MANIFEST_MAX_BYTES)
     const digest = digestOf(bytes, expected === undefined ? 'sha256' : digestAlgorithm(expected))
@@ -108,13 +114,16 @@ export class ManifestHandlers {
       ...(subject === undefined ? {} : { subject: subject.digest })
     }
     const referrer = subject === undefined ? {} : { referrer: referrerOf(manifest, digest, size) }
+    const target = { kind: 'manifest' as const, repository: name, digest, mediaType, size }
+    const targets = tags.length === 0 ? [target] : tags.map((tag) => ({ ...target, tag }))
+    const told = events.of(request, 'push', targets)
     const missing = await leases.holding([digest, ...references], async () => {
       const lacking = await this.#missingReferences(name, manifest)
       await holdings
         .addManifest(
           name,
           record,
-          { tags, fixed, references, ...referrer },
+          { tags, fixed, references, ...referrer, events: told },
           async () => await this.#store(digest, bytes)
         )
         .catch((error: unknown) => {
@@ -138,19 +147,21 @@ export class ManifestHandlers {
    *
    * @throws OciError `MANIFEST_UNKNOWN`, `DIGEST_INVALID`, `DENIED` when a tag is immutable
    */
-  async delete(reply: FastifyReply, name: string, reference: string): Promise<void> {
-    const { holdings, metadata, policies } = this.#init
+  async delete(request: FastifyRequest, reply: FastifyReply, name: string, reference: string): Promise<void> {
+    const { events, holdings, metadata, policies } = this.#init
     let isRemoved: boolean
     if (reference.includes(':')) {
       const digest = parseDigest(reference)
       for await (const { tag } of metadata.tagged(name, digest)) {
         if (policies.isImmutable(name, tag)) throw tagImmutable(name, tag)
       }
-      isRemoved = await holdings.removeManifest(name, digest)
+      const told = events.of(request, 'delete', [{ kind: 'manifest', repository: name, digest }])
+      isRemoved = await holdings.removeManifest(name, digest, told)
     } else {
       const isThere = (await metadata.tag(name, reference)) !== undefined
       if (isThere && policies.isImmutable(name, reference)) throw tagImmutable(name, reference)
-      isRemoved = await metadata.deleteTag(name, reference)
+      const told = events.of(request, 'delete', [{ kind: 'tag', repository: name, tag: reference }])
+      isRemoved = await metadata.deleteTag(name, reference, undefined, told)
     }
     if (!isRemoved) throw manifestUnknown(name, reference)
     await reply.code(202).send()

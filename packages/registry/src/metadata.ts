@@ -1,4 +1,5 @@
 import type { Descriptor, Digest, DigestAlgorithm } from '@shoal/oci'
+import type { NewEvent } from './events/event.ts'
 
 /** What is known of a manifest beside its bytes, which are in the content store. */
 export interface ManifestRecord {
@@ -22,6 +23,8 @@ export interface ManifestNames {
   readonly fixed?: readonly string[]
   /** How the referrers of its subject list it. Kept only for a manifest that has a subject. */
   readonly referrer?: Descriptor
+  /** Kept in the same write. */
+  readonly events?: readonly NewEvent[]
 }
 
 /** A tag that must not be moved names something else. */
@@ -119,11 +122,11 @@ export interface Metadata {
   /** The names of all repositories, from behind `after` on. */
   repositories(after?: string): AsyncIterable<string>
 
-  /** Let `repository` serve a blob of that many bytes. */
-  linkBlob(repository: string, digest: Digest, size: number): Promise<void>
+  /** Let `repository` serve a blob of that many bytes. @param events kept in the same write, here and below */
+  linkBlob(repository: string, digest: Digest, size: number, events?: readonly NewEvent[]): Promise<void>
   hasBlob(repository: string, digest: Digest): Promise<boolean>
   /** @returns whether it was linked. */
-  unlinkBlob(repository: string, digest: Digest): Promise<boolean>
+  unlinkBlob(repository: string, digest: Digest, events?: readonly NewEvent[]): Promise<boolean>
   /** The blobs of a repository, from behind `after` on. */
   blobs(repository: string, after?: Digest): AsyncIterable<Digest>
 
@@ -141,7 +144,7 @@ export interface Metadata {
    *
    * @returns whether there was one.
    */
-  deleteManifest(repository: string, digest: Digest): Promise<boolean>
+  deleteManifest(repository: string, digest: Digest, events?: readonly NewEvent[]): Promise<boolean>
 
   /** Remember when manifests were pulled; those that are not there are passed over. Not durable at once. */
   recordPulls(pulls: readonly PullRecord[]): Promise<void>
@@ -155,7 +158,7 @@ export interface Metadata {
    *
    * @returns whether it was removed.
    */
-  deleteTag(repository: string, tag: string, expected?: TagRecord): Promise<boolean>
+  deleteTag(repository: string, tag: string, expected?: TagRecord, events?: readonly NewEvent[]): Promise<boolean>
   tags(repository: string, page: Page): Promise<string[]>
   /** The tags of a repository by what they name, or those of one manifest. */
   tagged(repository: string, digest?: Digest): AsyncIterable<TagRecord>

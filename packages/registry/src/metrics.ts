@@ -14,11 +14,14 @@ export interface RegistryGauges {
   /** Uploads under way. */
   uploads(): number
   quotas(): readonly QuotaUsage[]
+  /** Whether pushes and deletes are refused. */
+  readOnly(): boolean
 }
 
 /**
  * Makes `shoal_registry_requests_total{method,status}`, `shoal_registry_uploads`,
- * `shoal_registry_collected_bytes_total` and `shoal_registry_quota_bytes{prefix,what}` on `register`.
+ * `shoal_registry_collected_bytes_total`, `shoal_registry_read_only` and `shoal_registry_quota_bytes{prefix,what}` on
+ * `register`.
  */
 export function createRegistryMetrics(register: Registry, gauges: RegistryGauges): RegistryMetrics {
   const requests = new Counter({
@@ -33,6 +36,14 @@ export function createRegistryMetrics(register: Registry, gauges: RegistryGauges
     registers: [register],
     collect() {
       this.set(gauges.uploads())
+    }
+  })
+  new Gauge({
+    name: 'shoal_registry_read_only',
+    help: 'Whether pushes and deletes are refused: 1 or 0',
+    registers: [register],
+    collect() {
+      this.set(gauges.readOnly() ? 1 : 0)
     }
   })
   new Gauge({

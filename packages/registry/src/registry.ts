@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Logger, TransferMetrics } from '@shoal/swarm'
+import { type Logger, systemClock, type TransferMetrics } from '@shoal/swarm'
 import type { FastifyInstance } from 'fastify'
 import type { Registry as MetricsRegistry } from 'prom-client'
 import { Access, type Anonymous } from './access.ts'
@@ -11,6 +11,12 @@ import type { BlobStore } from './blob-store.ts'
 import { addCatalogRoutes } from './catalog-routes.ts'
 import { ContentSender } from './content-sender.ts'
 import { addDistributionRoutes } from './distribution-routes.ts'
+import { createEventMetrics, type EventMetrics } from './events/event-metrics.ts'
+import { addEventRoutes } from './events/event-routes.ts'
+import { EventSource } from './events/event-source.ts'
+import { Events } from './events/events.ts'
+import type { Webhook } from './events/webhook.ts'
+import { WebhookClient } from './events/webhook-client.ts'
 import { type ForeignAddresses, ForeignFetcher } from './foreign/foreign-fetcher.ts'
 import { ForeignLayers } from './foreign/foreign-layers.ts'
 import { createForeignMetrics, type ForeignMetrics } from './foreign/foreign-metrics.ts'
@@ -29,6 +35,8 @@ import { addOpenApiRoute } from './openapi/openapi-route.ts'
 import { Policies, type Policy } from './policies.ts'
 import { PULL_TIME_GRANULARITY_MS, PullTimes } from './pull-times.ts'
 import { Quotas } from './quotas.ts'
+import { ReadOnly, type ReadOnlyState } from './read-only/read-only.ts'
+import { addReadOnlyRoutes } from './read-only/read-only-routes.ts'
 import { ReferrerHandlers } from './referrer-handlers.ts'
 import type { Seeder } from './seeder.ts'
 import { createServer } from './server.ts'
@@ -74,6 +82,10 @@ export interface RegistryInit {
   readonly mesh: () => MeshAddress
   /** What tags are kept, which may not move, how large repositories may become. @default [] */
   readonly policies?: readonly Policy[]
+  /** Where events are sent. @default [] */
+  readonly webhooks?: readonly Webhook[]
+  /** Why this registry refuses every push and delete as long as it runs; undefined when the administrator says so. */
+  readonly readOnly?: string | undefined
   readonly logger: Logger
   readonly metrics: MetricsRegistry
   readonly transfer: TransferMetrics
@@ -90,6 +102,8 @@ export interface Registry {
   /** Where it listens; what was asked for while it does not. */
   readonly address: { readonly host: string; readonly port: number }
   status(): Promise<{ repositories: number; uploads: number }>
+  /** Whether pushes and deletes are refused, and why; undefined while it does not run. */
+  readonly readOnly: ReadOnlyState | undefined
   ready(): boolean
 }
 
@@ -108,6 +122,8 @@ interface Parts {
   readonly collector: Collector
   readonly pulls: PullTimes
   readonly uploads: Uploads
+  readonly readOnly: ReadOnly
+  readonly events: Events
 }
 
 /** What exists while the registry runs. */
@@ -123,6 +139,7 @@ class RegistryServer implements Registry {
   readonly #now: () => number
   readonly #metrics: RegistryMetrics
   readonly #foreignMetrics: ForeignMetrics
+  readonly #eventMetrics: EventMetrics
   #running: Running | undefined
   #stopping = false
   /** Starts and stops take place one after the other. */
@@ -133,8 +150,10 @@ class RegistryServer implements Registry {
     this.#now = init.now ?? Date.now
     this.#metrics = createRegistryMetrics(init.metrics, {
       uploads: () => this.#running?.uploads.count ?? 0,
-      quotas: () => this.#running?.quotas.usage ?? []
+      quotas: () => this.#running?.quotas.usage ?? [],
+      readOnly: () => this.#running?.readOnly.isOn ?? false
     })
+    this.#eventMetrics = createEventMetrics(init.metrics, () => this.#running?.events.webhooks ?? [])
     this.#foreignMetrics = createForeignMetrics(init.metrics, init.transfer)
   }
 
@@ -143,6 +162,10 @@ class RegistryServer implements Registry {
     if (typeof bound === 'object' && bound !== null) return { host: bound.address, port: bound.port }
     const { host, port } = this.#init.listen
     return { host, port }
+  }
+
+  get readOnly(): ReadOnlyState | undefined {
+    return this.#running?.readOnly.state
   }
 
   ready(): boolean {
@@ -184,27 +207,31 @@ class RegistryServer implements Registry {
     const { directory, listen, logger, store } = this.#init
     const metadata = await LevelMetadata.open(join(directory, 'metadata'))
     const parts = this.#parts(metadata)
-    const { collector, pulls, quotas, uploads } = parts
+    const { collector, events, pulls, quotas, readOnly, uploads } = parts
     const app = createServer({ logger, metrics: this.#metrics })
     try {
       await upgradeMetadata(metadata, store)
+      await readOnly.restore()
       await uploads.restore()
       await quotas.count()
+      await events.start()
       this.#addRoutes(app, parts)
       await app.listen({ ...listen })
-      await collector.restore()
+      // What was under way goes on when writes are taken again.
+      if (!readOnly.isOn) await collector.restore()
     } catch (error) {
       await app.close()
+      await events.stop()
       await uploads.close()
       await metadata.close()
       throw error
     }
-    const sweep = setInterval(() => void this.#sweep(uploads), UPLOAD_SWEEP_MS).unref()
+    const sweep = setInterval(() => void this.#sweep(parts), UPLOAD_SWEEP_MS).unref()
     const flush = setInterval(() => void pulls.flush(), PULL_TIME_GRANULARITY_MS).unref()
     return { ...parts, app, flush, sweep }
   }
 
-  #parts(metadata: Metadata): Parts {
+  #parts(metadata: LevelMetadata): Parts {
     const { logger, store } = this.#init
     const now = this.#now
     const warn = (message: string) => (err: unknown) => logger.warn({ err }, message)
@@ -220,13 +247,34 @@ class RegistryServer implements Registry {
       onError: warn('the record of an upload that is over could not be removed')
     })
     const metrics = this.#metrics
-    const collector = new Collector({ store, metadata, holdings, leases, policies, pulls, now, logger, metrics })
-    return { metadata, policies, quotas, holdings, leases, pulls, uploads, collector }
+    const events = this.#events(metadata)
+    const collector = new Collector({
+      store,
+      metadata,
+      holdings,
+      leases,
+      policies,
+      pulls,
+      now,
+      logger,
+      metrics,
+      events
+    })
+    const readOnly = new ReadOnly({ notes: metadata.notes, fixedReason: this.#init.readOnly, now })
+    return { metadata, policies, quotas, holdings, leases, pulls, uploads, collector, readOnly, events }
+  }
+
+  #events({ eventLog }: LevelMetadata): Events {
+    const { logger, mesh, webhooks = [] } = this.#init
+    const client = new WebhookClient()
+    const origin = () => ({ addr: hostPort(this.address), instanceId: mesh().peerId })
+    const common = { clock: systemClock, now: this.#now, random: Math.random, logger, metrics: this.#eventMetrics }
+    return new Events({ ...common, log: eventLog, webhooks, client, origin })
   }
 
   #addRoutes(app: FastifyInstance, parts: Parts): void {
     const { adminPassword, anonymous, logger, mesh, names = [], seeder, store, transfer } = this.#init
-    const { collector, metadata, pulls } = parts
+    const { collector, events, metadata, pulls, readOnly } = parts
     const { sparseImages = DEFAULT_SPARSE_IMAGES } = this.#init
     const reader = new ManifestReader(store)
     const foreign = this.#foreignProxy(parts, reader)
@@ -235,10 +283,11 @@ class RegistryServer implements Registry {
     const tokens = new TokenIssuer(now)
     const access = new Access({ anonymous, adminPassword, tokens })
     const sender = new ContentSender({ store, transfer, logger })
-    const shared = { ...parts, store, sender, seeder, now }
+    const shared = { ...parts, store, sender, seeder, now, events: new EventSource(events, access) }
     addDistributionRoutes(app, {
       access,
       names: new Set(names),
+      readOnly,
       manifests: new ManifestHandlers({ ...shared, sparseImages }),
       blobs: new BlobHandlers({ ...shared, foreign }),
       uploads: new UploadHandlers(shared),
@@ -248,7 +297,9 @@ class RegistryServer implements Registry {
     addCatalogRoutes(app, { access, metadata })
     addTokenRoutes(app, { access, tokens, now })
     addMeshRoutes(app, { store, access, mesh })
-    addGcRoutes(app, { access, collector })
+    addGcRoutes(app, { access, collector, readOnly })
+    addEventRoutes(app, { access, events })
+    addReadOnlyRoutes(app, { access, collector, readOnly })
     const views = new ArtifactViews({ metadata, reader, pulls })
     addArtifactRoutes(app, { access, metadata, views })
     addOpenApiRoute(app)
@@ -262,7 +313,7 @@ class RegistryServer implements Registry {
     return new ForeignProxy({ ...parts, reader, layers, seeder })
   }
 
-  async #close({ app, collector, flush, metadata, pulls, sweep, uploads }: Running): Promise<void> {
+  async #close({ app, collector, events, flush, metadata, pulls, sweep, uploads }: Running): Promise<void> {
     clearInterval(sweep)
     clearInterval(flush)
     // A connection that was busy when the server closed stays open for the next request, which does not come.
@@ -274,17 +325,24 @@ class RegistryServer implements Registry {
       clearInterval(idle)
       clearTimeout(cut)
       await collector.stop()
+      await events.stop()
       await uploads.close()
       await pulls.flush()
       await metadata.close()
     }
   }
 
-  async #sweep(uploads: Uploads): Promise<void> {
+  async #sweep({ readOnly, uploads }: Parts): Promise<void> {
+    // Nobody can go on with an upload now.
+    if (readOnly.isOn) return
     try {
       await uploads.expire()
     } catch (err) {
       this.#init.logger.warn({ err }, 'an upload that nobody goes on with could not be dropped')
     }
   }
+}
+
+function hostPort({ host, port }: { host: string; port: number }): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }

@@ -2,6 +2,7 @@ import { StoreFullError } from '@shoal/content'
 import { type Digest, digestAlgorithm, OciError, parseDigest } from '@shoal/oci'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { BlobStore } from './blob-store.ts'
+import type { EventSource } from './events/event-source.ts'
 import { isBlobAnywhere, isBlobOf } from './held-blobs.ts'
 import type { Holdings } from './holdings.ts'
 import type { Leases } from './leases.ts'
@@ -21,6 +22,7 @@ export interface UploadHandlersInit {
   readonly leases: Pick<Leases, 'holding'>
   readonly quotas: Pick<Quotas, 'exceeded' | 'room'>
   readonly uploads: Uploads
+  readonly events: Pick<EventSource, 'of' | 'pushed'>
   readonly seeder: Seeder
 }
 
@@ -40,7 +42,7 @@ export class UploadHandlers {
    */
   async begin(request: FastifyRequest, reply: FastifyReply, name: string): Promise<void> {
     const mount = queryValue(request, 'mount')
-    if (mount !== undefined && (await this.#mount(name, parseDigest(mount), queryValue(request, 'from')))) {
+    if (mount !== undefined && (await this.#mount(request, name, parseDigest(mount)))) {
       return await sendCreated(reply, name, parseDigest(mount))
     }
     const digest = queryValue(request, 'digest')
@@ -97,15 +99,19 @@ export class UploadHandlers {
     await reply.code(204).send()
   }
 
-  async #mount(name: string, digest: Digest, from: string | undefined): Promise<boolean> {
-    const { holdings, leases, metadata, store } = this.#init
+  async #mount(request: FastifyRequest, name: string, digest: Digest): Promise<boolean> {
+    const from = queryValue(request, 'from')
+    const { events, holdings, leases, metadata, store } = this.#init
     return await leases.holding([digest], async () => {
       // Whoever may push may pull from every repository, so that none has to be named.
       const isHeld =
         from === undefined ? await isBlobAnywhere(metadata, digest) : await isBlobOf(metadata, from, digest)
       const blob = isHeld ? await store.stat(digest) : undefined
       if (blob === undefined) return false
-      await holdings.addBlob(name, digest, blob.size)
+      const fromRepository = from === undefined ? {} : { fromRepository: from }
+      const target = { kind: 'blob' as const, repository: name, digest, size: blob.size, ...fromRepository }
+      const told = events.of(request, 'mount', [{ ...target, mediaType: 'application/octet-stream' }])
+      await holdings.addBlob(name, digest, blob.size, undefined, told)
       return true
     })
   }
@@ -126,12 +132,13 @@ export class UploadHandlers {
 
   /** The blob is durable before the repository has it, and both before anybody is told. */
   async #makeWhole(request: FastifyRequest, name: string, turn: UploadTurn, digest: Digest): Promise<void> {
-    const { holdings, leases, seeder, store } = this.#init
+    const { events, holdings, leases, seeder, store } = this.#init
     // Nothing moves on the connection while the disk works, however long that takes for a large blob.
     request.socket.setTimeout(0)
     const isNew = (await store.stat(digest)) === undefined
     await leases.holding([digest], async () => {
-      await turn.finish(digest, async (make) => await holdings.addBlob(name, digest, turn.received, make))
+      const told = events.pushed(request, name, digest, turn.received)
+      await turn.finish(digest, async (make) => await holdings.addBlob(name, digest, turn.received, make, told))
     })
     if (isNew) seeder.announce(digest)
   }

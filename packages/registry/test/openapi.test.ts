@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { digestOf, MEDIA_TYPES } from '@shoal/oci'
+import { EVENT_ACTIONS } from '@shoal/registry'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import { basic, type Harness, json, pushImage, putManifest, startRegistry } from './harness.ts'
@@ -28,8 +29,11 @@ interface Document {
 }
 
 /** A registry with something of every kind, and its description. */
-async function described(t: Parameters<typeof startRegistry>[0]): Promise<{ harness: Harness; document: Document }> {
-  const harness = await startRegistry(t, { anonymous: 'none' })
+async function described(
+  t: Parameters<typeof startRegistry>[0],
+  options: Parameters<typeof startRegistry>[1] = {}
+): Promise<{ harness: Harness; document: Document }> {
+  const harness = await startRegistry(t, { anonymous: 'none', ...options })
   const { request } = harness
   const known: Harness = {
     ...harness,
@@ -59,6 +63,9 @@ function checker(document: object): (schema: object, value: unknown, message: st
 }
 
 const COLLECTION = '/api/v1/gc'
+const READ_ONLY = '/api/v1/read-only'
+/** Paths with tests of their own below. */
+const WITH_STEPS = [COLLECTION, READ_ONLY, '/api/v1/events', '/api/v1/events/replay']
 const missing = digestOf(Buffer.from('missing'))
 
 /** A path with its parameters filled in. */
@@ -73,7 +80,7 @@ it('describes the answers that it gives', async (t) => {
   )
   assert.equal(artifacts.length, 3)
   for (const [path, operations] of Object.entries(document.paths)) {
-    if (path === COLLECTION) continue
+    if (WITH_STEPS.includes(path)) continue
     assert.deepEqual(Object.keys(operations), ['get'], `${path} has operations that this test does not try`)
     for (const { digest } of path.includes('{digest}') ? artifacts : [{ digest: '' }]) {
       const url = filled(path, 'team%2Fapp', digest)
@@ -106,8 +113,8 @@ it('describes the errors that it gives', async (t) => {
     404: (path) => harness.request(filled(path, 'none', missing))
   }
   for (const [path, { get }] of Object.entries(document.paths)) {
+    if (WITH_STEPS.includes(path)) continue
     assert.ok(get, path)
-    if (path === COLLECTION) continue
     for (const [status, answer] of Object.entries(get.responses)) {
       if (status === '200') continue
       const response: Response | undefined = await cases[status]?.(path, get)
@@ -122,26 +129,19 @@ it('describes the errors that it gives', async (t) => {
   }
 })
 
-it('describes the collection of garbage', async (t) => {
-  const { document, harness } = await described(t)
+type Step = readonly [method: string, status: number, init?: RequestInit]
+
+/** Ask one thing after the other, and compare each answer with its description. */
+async function take(
+  { document, harness }: { document: Document; harness: Harness },
+  path: string,
+  steps: readonly Step[]
+): Promise<void> {
   const check = checker(document)
-  const { token } = await json<{ token: string }>(await harness.request('/token', { headers: { authorization: '' } }))
-  const anonymous = { authorization: `Bearer ${token}` }
-  const long = ' '.repeat(100_000)
-  const steps: [method: string, status: number, init?: RequestInit][] = [
-    ['GET', 404],
-    ['GET', 401, { headers: { authorization: 'Basic wrong' } }],
-    ['POST', 400, { body: '{"dryRun":1}' }],
-    ['POST', 413, { body: long }],
-    ['DELETE', 404],
-    ['GET', 401, { headers: anonymous }],
-    ['POST', 202, { body: '{"dryRun":true,"untagged":true,"graceSeconds":0}' }],
-    ['GET', 200]
-  ]
   for (const [method, status, init] of steps) {
-    const response = await harness.request(COLLECTION, { method, ...init })
+    const response = await harness.request(path, { method, ...init })
     assert.equal(response.status, status, `${method} ${status}`)
-    const answer = document.paths[COLLECTION]?.[method.toLowerCase()]?.responses[status]
+    const answer = document.paths[path]?.[method.toLowerCase()]?.responses[status]
     assert.ok(answer, `${method} ${status} is described`)
     const referred = document.components.responses[answer.$ref?.split('/').at(-1) ?? ''] ?? answer
     const [type, content] = Object.entries(referred.content ?? {})[0] ?? []
@@ -149,11 +149,12 @@ it('describes the collection of garbage', async (t) => {
     assert.ok(content?.schema)
     check(content.schema, await response.json(), `${method} ${status}`)
   }
-})
+}
 
 it('heeds the parameters that it describes', async (t) => {
   const { document, harness } = await described(t)
   for (const [path, { get }] of Object.entries(document.paths)) {
+    if (WITH_STEPS.includes(path)) continue
     const query = (get?.parameters ?? []).filter((parameter) => parameter.in === 'query').map(({ name }) => name)
     if (query.length === 0) continue
     assert.deepEqual(query, ['n', 'last'], path)
@@ -196,4 +197,53 @@ it('is a document of OpenAPI 3.1, with parameters for its paths and unique names
       )
     assert.ok(target, `${reference} is in the document`)
   }
+})
+
+it('describes the collection of garbage', async (t) => {
+  const all = await described(t)
+  const { harness } = all
+  const { token } = await json<{ token: string }>(await harness.request('/token', { headers: { authorization: '' } }))
+  const anonymous = { authorization: `Bearer ${token}` }
+  const long = ' '.repeat(100_000)
+  const steps: Step[] = [
+    ['GET', 404],
+    ['GET', 401, { headers: { authorization: 'Basic wrong' } }],
+    ['POST', 400, { body: '{"dryRun":1}' }],
+    ['POST', 413, { body: long }],
+    ['DELETE', 404],
+    ['GET', 401, { headers: anonymous }],
+    ['POST', 202, { body: '{"dryRun":true,"untagged":true,"graceSeconds":0}' }],
+    ['GET', 200]
+  ]
+  await take(all, COLLECTION, steps)
+})
+
+it('describes read-only mode', async (t) => {
+  await take(await described(t), READ_ONLY, [
+    ['GET', 401, { headers: { authorization: 'Basic wrong' } }],
+    ['PUT', 401, { headers: { authorization: 'Basic wrong' } }],
+    ['GET', 200],
+    ['PUT', 400, { body: '{}' }],
+    ['PUT', 413, { body: ' '.repeat(100_000) }],
+    ['PUT', 200, { body: '{"readOnly":true,"reason":"for the test"}' }],
+    ['GET', 200]
+  ])
+})
+
+it('describes events', async (t) => {
+  const webhooks = [{ name: 'one', url: 'http://127.0.0.1:1/', actions: EVENT_ACTIONS }]
+  const all = await described(t, { webhooks })
+  const wrong = { headers: { authorization: 'Basic wrong' } }
+  await take(all, '/api/v1/events', [
+    ['GET', 200],
+    ['GET', 401, wrong]
+  ])
+  await take(all, '/api/v1/events/replay', [
+    ['POST', 202, { body: '{"webhook":"one"}' }],
+    ['POST', 400, { body: '{"after":-1}' }],
+    ['POST', 401, wrong],
+    ['POST', 404, { body: '{"webhook":"two"}' }],
+    ['POST', 413, { body: ' '.repeat(100_000) }]
+  ])
+  assert.equal((await all.harness.request('/api/v1/events?n=many')).status, 400)
 })

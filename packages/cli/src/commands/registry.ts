@@ -1,4 +1,4 @@
-import { defaulted, optional, structure } from '../options/option.ts'
+import { defaulted, optional, structure, toggle } from '../options/option.ts'
 import { ADDRESS, formatAddress } from '../values/address.ts'
 import { choice } from '../values/choice.ts'
 import { count } from '../values/count.ts'
@@ -13,6 +13,7 @@ import { DEFAULT_REGISTRY_DATA } from './data-folders.ts'
 import { DEFAULT_P2P_LISTEN, DEFAULT_REGISTRY_ADMIN_LISTEN, DEFAULT_REGISTRY_LISTEN } from './default-addresses.ts'
 import { LANE_OPTIONS, laneFrom } from './lane-options.ts'
 import { serve } from './serve.ts'
+import { WEBHOOK_OPTIONS, webhooksFrom } from './webhook-options.ts'
 
 const DEFAULT_ANONYMOUS = 'pull'
 const MAX_SEED_COPIES = 10_000
@@ -42,6 +43,8 @@ export const registryCommand = defineCommand({
       'how often it sends a chunk to peers at most (default as often as they need)'
     ),
     policies: structure(POLICIES, 'which tags to keep, which may not move, how large repositories may become'),
+    ...WEBHOOK_OPTIONS,
+    'read-only': toggle('refuse every push and delete as long as it runs; pulls go on'),
     ...logOptions('info'),
     ...COMMON_OPTIONS
   },
@@ -60,6 +63,8 @@ export const registryCommand = defineCommand({
       uploadRate: values['upload-rate'],
       seedCopies: values['seed-copies'],
       policies: values.policies ?? [],
+      webhooks: await webhooksFrom(values, context),
+      readOnly: values['read-only'] ? 'it was started with --read-only' : undefined,
       logger
     })
     const { joinTokenFile, adminPasswordFile } = registry

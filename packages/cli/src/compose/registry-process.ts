@@ -44,6 +44,10 @@ export interface RegistryConfig {
   readonly seedCopies?: number | undefined
   /** What tags are kept, which may not move, how large repositories may become. */
   readonly policies?: readonly Policy[]
+  /** Where events are sent. @default [] */
+  readonly webhooks?: RegistryInit['webhooks']
+  /** Why every push and delete is refused; undefined when they are not. */
+  readonly readOnly?: string | undefined
   readonly logger: Logger
 }
 
@@ -95,6 +99,8 @@ export async function startRegistry(config: RegistryConfig): Promise<RegistryPro
       ...config.content,
       seeder: swarm,
       policies: config.policies ?? [],
+      webhooks: config.webhooks ?? [],
+      readOnly: config.readOnly,
       mesh: () => ({ peerId: swarm.peerId, addresses: [...swarm.addresses] }),
       logger: logger.child({ part: 'registry' }),
       metrics,
@@ -108,6 +114,7 @@ export async function startRegistry(config: RegistryConfig): Promise<RegistryPro
       registry: undefined,
       admitted: undefined,
       repositories: (await registry.status()).repositories,
+      readOnly: registry.readOnly?.readOnly === true ? registry.readOnly.reason : undefined,
       transfers: []
     })
     const admin = createAdminServer({ listen: config.adminListen, metrics, notReady, status })

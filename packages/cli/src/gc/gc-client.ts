@@ -1,7 +1,7 @@
 import type { CollectionState } from '@shoal/registry'
-import { CommandError, describeError } from '../errors.ts'
+import { AdminApi, notShoal } from '../admin-api.ts'
 
-const GC_TIMEOUT_MS = 30_000
+const GC_PATH = '/api/v1/gc'
 
 /** What a collection is asked for. */
 export interface GcRequest {
@@ -12,74 +12,33 @@ export interface GcRequest {
 
 /** Speaks to a registry about garbage. */
 export class GcClient {
+  readonly #api: AdminApi
   readonly #url: string
-  readonly #authorization: string
 
   constructor(registry: string, password: string) {
-    this.#url = `${registry}/api/v1/gc`
-    this.#authorization = `Basic ${Buffer.from(`admin:${password}`).toString('base64')}`
+    this.#api = new AdminApi(registry, password)
+    this.#url = `${registry}${GC_PATH}`
   }
 
   /** @throws CommandError, when a collection is under way for instance */
   async start(request: GcRequest, signal: AbortSignal): Promise<CollectionState> {
-    return await this.#ask('POST', signal, JSON.stringify(request))
+    return this.#state(await this.#api.ask('POST', GC_PATH, signal, request))
   }
 
   /** The collection under way, or the last one. @throws CommandError */
   async state(signal: AbortSignal): Promise<CollectionState> {
-    return await this.#ask('GET', signal)
+    return this.#state(await this.#api.ask('GET', GC_PATH, signal))
   }
 
   /** @throws CommandError when none is under way */
   async cancel(signal: AbortSignal): Promise<CollectionState> {
-    return await this.#ask('DELETE', signal)
+    return this.#state(await this.#api.ask('DELETE', GC_PATH, signal))
   }
 
-  async #ask(method: string, signal: AbortSignal, body?: string): Promise<CollectionState> {
-    let response: Response
-    let text: string
-    try {
-      response = await fetch(this.#url, {
-        method,
-        headers: { authorization: this.#authorization },
-        signal: AbortSignal.any([signal, AbortSignal.timeout(GC_TIMEOUT_MS)]),
-        redirect: 'error',
-        ...(body === undefined ? {} : { body })
-      })
-      text = await response.text()
-    } catch (cause) {
-      signal.throwIfAborted()
-      throw new CommandError(
-        `cannot ask ${this.#url}: ${describeError(cause)}; give the registry's URL with --registry`,
-        {
-          cause
-        }
-      )
-    }
-    if (response.status === 401) {
-      throw new CommandError(`${this.#url} does not take the password; give that of "admin" with --password-file`)
-    }
-    const document = parsed(text)
-    if (!response.ok) throw new CommandError(`${this.#url}: ${detailOf(document) ?? `it answered ${response.status}`}`)
-    if (!isState(document)) {
-      throw new CommandError(`${this.#url} is not of a Shoal registry; give another URL with --registry`)
-    }
+  #state(document: unknown): CollectionState {
+    if (!isState(document)) throw notShoal(this.#url)
     return document
   }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-function detailOf(document: unknown): string | undefined {
-  const detail: unknown =
-    typeof document === 'object' && document !== null ? Reflect.get(document, 'detail') : undefined
-  return typeof detail === 'string' ? detail : undefined
 }
 
 function isState(document: unknown): document is CollectionState {

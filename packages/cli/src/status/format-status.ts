@@ -18,6 +18,7 @@ export function formatStatus(status: StatusDocument): string {
   if (status.registry !== undefined) facts.push(['registry', registryLine(status.registry)])
   if (status.admitted !== undefined) facts.push(['mesh', status.admitted ? 'admitted' : 'not admitted yet'])
   if (status.repositories !== undefined) facts.push(['repositories', String(status.repositories)])
+  if (status.readOnly !== undefined) facts.push(['read-only', status.readOnly === '' ? 'yes' : status.readOnly])
   facts.push(
     ['store', `${formatBytes(store.bytes)}${limit} in ${store.blobs} blobs`],
     ['received', received(bytesReceived)],

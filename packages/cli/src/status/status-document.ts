@@ -11,6 +11,8 @@ export interface StatusDocument {
   readonly registry: { readonly url: string; readonly reachable: boolean } | undefined
   readonly admitted: boolean | undefined
   readonly repositories: number | undefined
+  /** Why the registry refuses pushes and deletes; undefined when it takes them. */
+  readonly readOnly?: string | undefined
   readonly peers: readonly PeerStatus[]
   readonly store: { readonly bytes: number; readonly blobs: number; readonly limitBytes: number | undefined }
   readonly transfers: readonly TransferStatus[]
@@ -58,6 +60,7 @@ export function parseStatus(value: unknown): StatusDocument | undefined {
         : undefined,
     admitted: boolean(value, 'admitted'),
     repositories: optionalNumber(value, 'repositories'),
+    readOnly: text(value, 'readOnly'),
     peers: list(value, 'peers').map(parsePeer),
     store: {
       bytes: number(store, 'bytes'),

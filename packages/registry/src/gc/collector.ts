@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { StoreFullError } from '@shoal/content'
 import type { Logger } from '@shoal/swarm'
+import type { Events } from '../events/events.ts'
 import type { RegistryMetrics } from '../metrics.ts'
 import { Collection, type CollectionInit } from './collection.ts'
 import type { CollectionOptions, CollectionState } from './state.ts'
@@ -14,6 +15,7 @@ const NOTE = 'collection'
 export interface CollectorInit extends CollectionInit {
   readonly logger: Logger
   readonly metrics: Pick<RegistryMetrics, 'collected'>
+  readonly events?: Pick<Events, 'emit'>
 }
 
 interface Running {
@@ -122,9 +124,13 @@ export class Collector {
     const endedAt = new Date(this.#init.now()).toISOString()
     this.#last = { ...collection.state, ...end, ...(end.status === undefined ? {} : { endedAt }) }
     await this.#write(this.#last)
-    const { dryRun, removed } = this.#last
+    const { dryRun, removed, status } = this.#last
     if (!dryRun) metrics.collected(removed.bytes - before)
     logger.info({ collection: id, status: this.#last.status, dryRun, removed }, 'the collection ended')
+    if (status !== 'running') {
+      const detail = { id, status, dryRun, removed }
+      this.#init.events?.emit({ action: 'gc', kind: 'registry', repository: '', detail })
+    }
     this.#running = undefined
   }
 

@@ -1,8 +1,10 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { type Access, REALM } from '../access.ts'
+import type { FastifyInstance } from 'fastify'
+import type { Access } from '../access.ts'
+import { isAdmin, parseObject } from '../admin-request.ts'
 import { sendJson } from '../json.ts'
 import { GRACE_MAX_MS } from '../leases.ts'
 import { sendProblem } from '../problem.ts'
+import type { ReadOnly } from '../read-only/read-only.ts'
 import { readBody } from '../request.ts'
 import type { Collector } from './collector.ts'
 import type { CollectionOptions } from './state.ts'
@@ -17,17 +19,19 @@ const KEYS = ['dryRun', 'untagged', 'graceSeconds']
 export interface GcRoutesInit {
   readonly access: Access
   readonly collector: Pick<Collector, 'cancel' | 'start' | 'state'>
+  readonly readOnly: Pick<ReadOnly, 'isOn'>
 }
 
 /**
  * For the administrator: `POST /api/v1/gc` begins a collection (202; 409 while there is one), `GET` shows the one under way
  * or the last one (404 when there never was one), `DELETE` ends it.
  */
-export function addGcRoutes(app: FastifyInstance, { access, collector }: GcRoutesInit): void {
+export function addGcRoutes(app: FastifyInstance, { access, collector, readOnly }: GcRoutesInit): void {
   app.post(GC_PATH, async (request, reply) => {
     if (!(await isAdmin(request, reply, access))) return
     const options = parseOptions((await readBody(request, GC_BODY_MAX_BYTES)).toString('utf8'))
     if (typeof options === 'string') return await sendProblem(reply, 400, options)
+    if (readOnly.isOn) return await sendProblem(reply, 409, 'the registry is read-only: collect when that is over')
     const state = collector.start(options)
     if (state === undefined) {
       return await sendProblem(reply, 409, 'a collection is under way: wait for its end, or cancel it with DELETE')
@@ -49,34 +53,13 @@ export function addGcRoutes(app: FastifyInstance, { access, collector }: GcRoute
 
 /** @returns what is wrong with it, where it is wrong */
 function parseOptions(text: string): CollectionOptions | string {
-  let body: unknown
-  try {
-    body = text.trim() === '' ? {} : JSON.parse(text)
-  } catch {
-    return 'the body is not JSON'
-  }
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) return 'the body has to be a JSON object'
-  const unknown = Object.keys(body).find((key) => !KEYS.includes(key))
-  if (unknown !== undefined) return `there is no ${unknown.slice(0, 50)}; known are ${KEYS.join(', ')}`
-  const {
-    dryRun = false,
-    graceSeconds = DEFAULT_GRACE_MS / 1000,
-    untagged = false
-  }: Record<string, unknown> = {
-    ...body
-  }
+  const body = parseObject(text, KEYS)
+  if (typeof body === 'string') return body
+  const { dryRun = false, graceSeconds = DEFAULT_GRACE_MS / 1000, untagged = false } = body
   if (typeof dryRun !== 'boolean') return 'dryRun has to be true or false'
   if (typeof untagged !== 'boolean') return 'untagged has to be true or false'
   if (typeof graceSeconds !== 'number' || !(graceSeconds >= 0 && graceSeconds * 1000 <= GRACE_MAX_MS)) {
     return `graceSeconds has to be a number from 0 to ${GRACE_MAX_MS / 1000}`
   }
   return { dryRun, untagged, graceMs: graceSeconds * 1000 }
-}
-
-async function isAdmin(request: FastifyRequest, reply: FastifyReply, access: Access): Promise<boolean> {
-  const denied = access.denyUnlessAdmin(request.headers.authorization)
-  if (denied === undefined) return true
-  if (denied.status === 401) reply.header('www-authenticate', `Basic realm="${REALM}"`)
-  await sendProblem(reply, denied.status, denied.message)
-  return false
 }

@@ -1,4 +1,6 @@
 import { ARTIFACTS_PAGE_MAX, REPOSITORIES_PAGE_MAX } from '../artifacts/artifact-routes.ts'
+import { EVENT_ACTIONS } from '../events/event.ts'
+import { EVENTS_PAGE_MAX } from '../events/event-routes.ts'
 import { BLOB_SIZE_HEADER, CHUNK_MAP_MEDIA_TYPE } from '../mesh-routes.ts'
 import { DIGEST, SCHEMAS, type Schema } from './schemas.ts'
 
@@ -119,6 +121,52 @@ export const OPENAPI_DOCUMENT: Schema = {
         responses: { 200: answer('Collection', 'What it did until then.'), ...problems(401, 404) }
       }
     },
+    '/api/v1/events': {
+      get: {
+        operationId: 'listEvents',
+        summary: 'The events that are kept, the oldest first, and how the webhooks stand.',
+        security: ADMINISTRATOR,
+        parameters: [
+          ...paging(EVENTS_PAGE_MAX, { type: 'integer', minimum: 0 }),
+          { name: 'repository', in: 'query', description: 'Only of this repository.', schema: { type: 'string' } },
+          {
+            name: 'action',
+            in: 'query',
+            description: 'Only of this kind.',
+            schema: { type: 'string', enum: EVENT_ACTIONS }
+          }
+        ],
+        responses: { 200: answer('Events', 'A page of them.', NEXT_PAGE), ...problems(400, 401) }
+      }
+    },
+    '/api/v1/events/replay': {
+      post: {
+        operationId: 'replayEvents',
+        summary: 'Send kept events again, behind those that wait.',
+        security: ADMINISTRATOR,
+        requestBody: {
+          content: { 'application/json': { schema: { $ref: '#/components/schemas/ReplayRequest' } } }
+        },
+        responses: { 202: answer('Replayed', 'They wait.'), ...problems(400, 401, 404, 413) }
+      }
+    },
+    '/api/v1/read-only': {
+      get: {
+        operationId: 'getReadOnly',
+        summary: 'Whether pushes and deletes are refused.',
+        security: ADMINISTRATOR,
+        responses: { 200: answer('ReadOnly', 'The mode.'), ...problems(401) }
+      },
+      put: {
+        operationId: 'setReadOnly',
+        summary: 'Refuse pushes and deletes, or take them again. Holds after a restart.',
+        security: ADMINISTRATOR,
+        requestBody: {
+          content: { 'application/json': { schema: { $ref: '#/components/schemas/ReadOnlyRequest' } } }
+        },
+        responses: { 200: answer('ReadOnly', 'The mode from now on.'), ...problems(400, 401, 409, 413) }
+      }
+    },
     '/api/v1/repositories': {
       get: {
         operationId: 'listRepositories',
@@ -153,7 +201,7 @@ export const OPENAPI_DOCUMENT: Schema = {
       400: problem('The request is malformed.'),
       401: problem('Callers without credentials may not pull here, or the credentials are wrong.'),
       404: problem('There is no such thing.'),
-      409: problem('There is one under way.'),
+      409: problem('It cannot be done now: there is one under way, or the registry is read-only.'),
       413: problem('The body is too long.')
     },
     securitySchemes: {

@@ -1,5 +1,7 @@
 import { ARTIFACT_REFERRERS_MAX, ARTIFACT_TAGS_MAX } from '../artifacts/artifact-view.ts'
+import { EVENT_ACTIONS } from '../events/event.ts'
 import { REMOVALS_MAX } from '../gc/state.ts'
+import { REASON_MAX } from '../read-only/read-only.ts'
 
 /** A part of an OpenAPI document (JSON Schema 2020-12). */
 export type Schema = Readonly<Record<string, unknown>>
@@ -98,6 +100,47 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
     required: []
   },
   Collection: exactly(COLLECTION, ['endedAt', 'repository', 'error']),
+  Event: exactly(
+    {
+      seq: { ...BYTES, description: 'Its place; what ?last= takes.' },
+      id: TEXT,
+      at: TIME,
+      action: { ...TEXT, enum: EVENT_ACTIONS },
+      kind: { ...TEXT, enum: ['manifest', 'blob', 'tag', 'registry'] },
+      repository: TEXT,
+      digest: DIGEST,
+      mediaType: TEXT,
+      size: BYTES,
+      tag: TEXT,
+      fromRepository: TEXT,
+      request: exactly({ id: TEXT, addr: TEXT, host: TEXT, method: TEXT, useragent: TEXT }),
+      actor: TEXT,
+      count: BYTES,
+      detail: { type: 'object' }
+    },
+    ['digest', 'mediaType', 'size', 'tag', 'fromRepository', 'request', 'actor', 'count', 'detail']
+  ),
+  Events: exactly({
+    events: listOf({ $ref: '#/components/schemas/Event' }),
+    webhooks: listOf(
+      exactly({
+        name: TEXT,
+        url: { ...TEXT, description: 'Without its query.' },
+        queued: BYTES,
+        queuedBytes: BYTES,
+        oldestAgeSeconds: { type: 'number', minimum: 0 },
+        failing: { ...BYTES, description: 'Repositories whose next event was refused.' },
+        lastError: TEXT
+      })
+    )
+  }),
+  ReplayRequest: {
+    ...exactly({ webhook: TEXT, after: BYTES, upTo: BYTES, repository: TEXT }),
+    required: []
+  },
+  Replayed: exactly({ events: BYTES }),
+  ReadOnly: exactly({ readOnly: FLAG, reason: TEXT, since: TIME, fixed: FLAG, writesUnderWay: BYTES }, ['since']),
+  ReadOnlyRequest: exactly({ readOnly: FLAG, reason: { ...TEXT, maxLength: REASON_MAX } }, ['reason']),
   Problem: {
     type: 'object',
     description: 'RFC 9457.',
