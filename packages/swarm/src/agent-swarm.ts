@@ -86,6 +86,7 @@ export async function createAgentSwarm(init: AgentSwarmInit): Promise<AgentSwarm
     authority,
     fallback: init.fallback,
     certificate: () => membership.certificate,
+    zone: () => membership.zone,
     discover,
     learned: (peers) => void neighbourhood.want(peers),
     welcomes: (peerId) => peerId === authority || neighbourhood.welcomes(peerId),

@@ -51,6 +51,7 @@ export async function createRegistrySwarm(init: RegistrySwarmInit): Promise<Regi
     authority: identity.peerId,
     fallback: undefined,
     certificate: () => admission.own(init.zone ?? ''),
+    zone: () => init.zone ?? '',
     discover: () => Promise.resolve(),
     // It is dialled by who needs it, and dials nobody by itself.
     learned: () => undefined,

@@ -311,7 +311,7 @@ export class Exchange {
       digest,
       clock: this.#init.clock,
       seedCopies: this.#init.seedCopies,
-      role: (link) => this.#links.get(link.peerId)?.certificate?.role ?? 'agent',
+      place: (link) => this.#links.placeOf(link.peerId),
       channel: (link) => this.#channel(link, digest),
       upload: (link, job) => this.#links.get(link.peerId)?.uploads.add(job) ?? false,
       dropUploads: (link) => this.#links.get(link.peerId)?.uploads.drop(this.#channel(link, digest)),

@@ -6,7 +6,7 @@ import type { Lane } from '../exchange/lane.ts'
 import { type ExchangeFrame, LaneLink, type Link, type LinkInit } from '../exchange/link.ts'
 import type { DirectLanes } from '../lane/direct-lanes.ts'
 import type { Logger } from '../logger.ts'
-import { type Certificate, CertificateError } from '../membership/certificate.ts'
+import { type Certificate, CertificateError, type Role } from '../membership/certificate.ts'
 import type { RateLimiter } from '../rate-limiter.ts'
 import type { SwarmMetrics } from '../swarm-metrics.ts'
 import type { TransferMetrics } from '../transfer-metrics.ts'
@@ -48,6 +48,8 @@ export interface PeerLinksInit {
   /** Our certificate; undefined before we were admitted. */
   readonly certificate: () => Uint8Array | undefined
   readonly verify: (certificate: Uint8Array, peerId: string) => Certificate
+  /** The zone that our own certificate names. @default '' */
+  readonly zone?: () => string
   /** Whether a certificate that was good is so no more. */
   readonly isExpired: (certificate: Certificate) => boolean
   /** Direct lanes; undefined for none: all goes over libp2p. */
@@ -61,6 +63,14 @@ export interface PeerLinksInit {
   readonly onBan: (peerId: string) => void
   /** Makes a link over a lane. @default LaneLink */
   readonly createLink?: (init: LinkInit) => Link
+}
+
+/** Who a peer is, by its certificate. */
+export interface PeerPlace {
+  readonly role: Role
+  readonly zone: string
+  /** Whether its zone is ours. */
+  readonly near: boolean
 }
 
 /** Frames about blobs: all but those that the links deal with themselves. */
@@ -110,6 +120,12 @@ export class PeerLinks {
   /** The ready link with a peer. */
   get(peerId: string): LinkState | undefined {
     return this.#links.get(peerId)
+  }
+
+  /** Who a linked peer is, by its certificate. */
+  placeOf(peerId: string): PeerPlace {
+    const { role = 'agent', zone = '' } = this.get(peerId)?.certificate ?? {}
+    return { role, zone, near: zone === (this.#init.zone?.() ?? '') }
   }
 
   /** Whether there is a link with a peer, or one is being made. */
