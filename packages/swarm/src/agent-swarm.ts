@@ -91,8 +91,8 @@ export async function createAgentSwarm(init: AgentSwarmInit): Promise<AgentSwarm
     learned: (peers) => void neighbourhood.want(peers),
     welcomes: (peerId) => peerId === authority || neighbourhood.welcomes(peerId),
     maxRecords: MAX_PROVIDED_IMAGES,
-    onLink: (peerId) => {
-      neighbourhood.onLink(peerId, mesh.addresses.of(peerId))
+    onLink: (peerId, { zone }) => {
+      neighbourhood.onLink(peerId, mesh.addresses.of(peerId), zone)
       if (peerId === authority) tellHoldings().catch((error: unknown) => logger.error({ error }, 'cannot list blobs'))
     },
     onUnlink: (peerId) => neighbourhood.onUnlink(peerId)
@@ -100,6 +100,7 @@ export async function createAgentSwarm(init: AgentSwarmInit): Promise<AgentSwarm
 
   const neighbourhood = new Neighbourhood({
     except: [identity.peerId, authority],
+    zone: () => membership.zone,
     clock: mesh.clock,
     random: mesh.random,
     logger,

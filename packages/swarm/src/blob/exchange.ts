@@ -141,6 +141,11 @@ export class Exchange {
     return this.#links.get(peerId) !== undefined
   }
 
+  /** Where a linked peer is, by its certificate; undefined when it is not linked. */
+  zoneOf(peerId: string): string | undefined {
+    return this.#links.get(peerId)?.certificate?.zone
+  }
+
   /** See {@link PeerLinks.accept}. */
   accept(lane: Lane, peerId: string, dialled: boolean): boolean {
     return this.#links.accept(lane, peerId, dialled)
