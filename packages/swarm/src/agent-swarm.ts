@@ -17,6 +17,7 @@ import { Mesh, type MeshInit } from './mesh.ts'
 import { MAX_KNOWN_PEERS } from './node/known-peers.ts'
 import { Neighbourhood } from './node/neighbourhood.ts'
 import { request } from './node/request.ts'
+import type { ZoneTotals } from './peers/zone-bytes.ts'
 import { ADMISSION_PROTOCOL, RENDEZVOUS_PROTOCOL } from './protocols.ts'
 
 /** Layers whose image is remembered, for looking them up by the image's provider records. */
@@ -50,6 +51,8 @@ export interface AgentSwarm {
   readonly addresses: readonly string[]
   readonly peers: readonly LinkedPeer[]
   readonly banned: number
+  /** Payload bytes exchanged with peers, by whether they stayed in this node's zone. */
+  readonly zoneTotals: ZoneTotals
   readonly membership: MembershipState
   /** Whether the registry's node is connected. */
   readonly registryLinked: boolean
@@ -204,6 +207,9 @@ export async function createAgentSwarm(init: AgentSwarmInit): Promise<AgentSwarm
     },
     get banned() {
       return mesh.bans.size
+    },
+    get zoneTotals() {
+      return mesh.exchange.zoneTotals
     },
     get membership() {
       return membership.state

@@ -111,7 +111,8 @@ export class Mesh {
       peers: () => ({ connected: this.exchange.peers.length, banned: bans.size }),
       lanes: () => this.#lanes?.counts ?? { receiving: 0, sending: 0 },
       load: () => this.exchange.load,
-      records: () => this.dht.records
+      records: () => this.dht.records,
+      zones: () => this.exchange.zoneTotals
     })
     const now = () => this.clock.now()
     this.#lanes = init.lane && new DirectLanes({ ...init.lane, clock: this.clock, logger: init.logger })

@@ -8,6 +8,7 @@ import { AdmissionServer, NEIGHBOURS_TOLD } from './membership/admission-server.
 import type { JoinToken } from './membership/join-token.ts'
 import { Mesh, type MeshInit } from './mesh.ts'
 import { mixZones } from './node/zone-mix.ts'
+import type { ZoneTotals } from './peers/zone-bytes.ts'
 import { ADMISSION_PROTOCOL, RENDEZVOUS_PROTOCOL } from './protocols.ts'
 
 /** Blobs that the registry tells the DHT of; it sees every blob, and agents find it without the DHT too. */
@@ -28,6 +29,8 @@ export interface RegistrySwarm {
   readonly addresses: readonly string[]
   readonly peers: readonly LinkedPeer[]
   readonly banned: number
+  /** Payload bytes exchanged with peers, by whether they stayed in this node's zone. */
+  readonly zoneTotals: ZoneTotals
   start(): Promise<void>
   stop(): Promise<void>
   /** A whole blob is in the store: the DHT is told. Peers that ask find it from now on. */
@@ -95,6 +98,9 @@ export async function createRegistrySwarm(init: RegistrySwarmInit): Promise<Regi
     },
     get banned() {
       return mesh.bans.size
+    },
+    get zoneTotals() {
+      return mesh.exchange.zoneTotals
     },
     async start() {
       await mesh.start()

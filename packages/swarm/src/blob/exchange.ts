@@ -8,11 +8,13 @@ import type { ExchangeFrame, Link } from '../exchange/link.ts'
 import type { Certificate } from '../membership/certificate.ts'
 import type { LinkState } from '../peers/link-state.ts'
 import { type BlobFrame, PeerLinks, type PeerLinksInit } from '../peers/peer-links.ts'
+import type { ZoneTotals } from '../peers/zone-bytes.ts'
 import type { RateLimiter } from '../rate-limiter.ts'
 import { BlobSwarm } from './blob-swarm.ts'
 import { Doubts } from './doubts.ts'
 import { Download } from './download.ts'
 import type { DownloadProgress } from './download-init.ts'
+import type { ExchangeLoad } from './exchange-load.ts'
 import type { ExchangeStore } from './exchange-store.ts'
 import type { Fallback } from './fallback.ts'
 import { hold } from './holding.ts'
@@ -25,17 +27,6 @@ export const MAX_PENDING_BYTES = 128 * 1024 * 1024
 
 /** Payload bytes that have come and are not written, above which the direct lanes are not read. */
 export const MAX_STORING_BYTES = 16 * 1024 * 1024
-
-/** What a node has in its hands at this moment. */
-export interface ExchangeLoad {
-  /** Chunks that peers asked for and have not been sent. */
-  readonly queuedUploads: number
-  /** Payload bytes that were asked for and are not on disk. */
-  readonly pendingBytes: number
-  /** Payload bytes that have come and are not on disk. */
-  readonly storingBytes: number
-  readonly waitingPrefetches: number
-}
 
 /** A peer that this node is linked with. */
 export interface LinkedPeer {
@@ -109,6 +100,10 @@ export class Exchange {
       storingBytes: this.#storingBytes,
       waitingPrefetches: this.#prefetch.waiting
     }
+  }
+
+  get zoneTotals(): ZoneTotals {
+    return this.#links.zoneBytes.totals
   }
 
   get transfers(): DownloadProgress[] {

@@ -14,6 +14,7 @@ import { WireError } from '../wire.ts'
 import { LinkState } from './link-state.ts'
 import { Links } from './links.ts'
 import { UploadSlots } from './upload-slots.ts'
+import { ZoneBytes, type ZoneSide } from './zone-bytes.ts'
 
 /** Peers that a process keeps links with. */
 export const MAX_LINKS = 4_096
@@ -94,6 +95,8 @@ export interface PeerLinksHandler {
 
 /** The links of a node: makes them, checks who is at the other end, gives them direct lanes and notices when they die. */
 export class PeerLinks {
+  /** Payload by zone. */
+  readonly zoneBytes = new ZoneBytes()
   readonly #init: PeerLinksInit
   readonly #handler: PeerLinksHandler
   readonly #links: Links
@@ -120,6 +123,10 @@ export class PeerLinks {
   /** The ready link with a peer. */
   get(peerId: string): LinkState | undefined {
     return this.#links.get(peerId)
+  }
+
+  #sideOf({ certificate }: LinkState): ZoneSide {
+    return certificate?.zone === (this.#init.zone?.() ?? '') ? 'same' : 'other'
   }
 
   /** Who a linked peer is, by its certificate. */
@@ -168,6 +175,7 @@ export class PeerLinks {
         onFrame: (frame) => this.#onFrame(state, frame),
         onPiece: (header, length) => {
           state.bytesReceived += length
+          this.zoneBytes.received(this.#sideOf(state), length)
           return this.#handler.onPiece(state, header, length)
         },
         onClose: (error) => this.#onClose(state, error)
@@ -183,6 +191,7 @@ export class PeerLinks {
         ...this.#init.transfer,
         sent: (to, kind, bytes) => {
           state.bytesSent += bytes
+          this.zoneBytes.sent(this.#sideOf(state), bytes)
           this.#init.transfer.sent(to, kind, bytes)
         }
       }
