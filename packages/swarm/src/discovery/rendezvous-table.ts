@@ -8,6 +8,9 @@ export const MAX_TABLE_PEERS = 1_024
 /** Blobs that a table remembers of one peer; the one that it named longest ago goes first, and nobody else's. */
 export const MAX_PEER_DIGESTS = 20_000
 
+/** Peers that are drawn for one that is picked: among them are enough of the asker's zone, unless that is a very small one. */
+const SAMPLES_PER_PICK = 4
+
 /** Which peers have, or are fetching, which blobs: what the registry's rendezvous knows. Soft state, bounded. */
 export class RendezvousTable {
   readonly #holders = new Map<Digest, Set<string>>()
@@ -62,7 +65,8 @@ export class RendezvousTable {
    */
   pick(digest: Digest, asker: string, count: number, isNear: (peerId: string) => boolean = () => true): string[] {
     const candidates = [...(this.#holders.get(digest) ?? [])].filter((peerId) => peerId !== asker)
-    for (let i = 0; i < candidates.length; i++) {
+    const sampled = Math.min(SAMPLES_PER_PICK * count, candidates.length)
+    for (let i = 0; i < sampled; i++) {
       const j = i + Math.floor(this.#random() * (candidates.length - i))
       const a = candidates[i]
       const b = candidates[j]
@@ -70,6 +74,6 @@ export class RendezvousTable {
       candidates[i] = b
       candidates[j] = a
     }
-    return mixZones(candidates, count, isNear)
+    return mixZones(candidates.slice(0, sampled), count, isNear)
   }
 }
