@@ -65,6 +65,7 @@ export async function createNode(
     lanes?: DirectLanes
     clock?: Clock
     zone?: string
+    hostOf?: (peerId: string) => string | undefined
     isExpired?: (shown: Certificate) => boolean
   } = {}
 ): Promise<ExchangeNode> {
@@ -105,7 +106,7 @@ export async function createNode(
     isExpired: (shown) => options.isExpired?.(shown) ?? false,
     discover: () => Promise.resolve(),
     lanes: options.lanes,
-    hostOf: () => undefined,
+    hostOf: options.hostOf ?? (() => undefined),
     addressesOf: () => [],
     learned: () => undefined,
     onLink: () => undefined,

@@ -1,6 +1,7 @@
 // Agents without data and without links to each other in one process: what they cost the registry is what a real one does.
 import { generateKeyPairSync } from 'node:crypto'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { multiaddr } from '@multiformats/multiaddr'
 import { ContentStore } from '@shoal/content'
 import { digestOf } from '@shoal/oci'
@@ -27,12 +28,32 @@ import type { RegistryReady } from './session-messages.ts'
 const BLOBS_PER_IMAGE = 40
 const CONCURRENT_STARTS = 8
 const CONCURRENT_ASKS = 4
+const MAX_RETRIES = 20
+const RETRY_MS = 500
 
 const [directory = '', first = '0', count = '0', told = ''] = process.argv.slice(2)
 const registry: RegistryReady = JSON.parse(Buffer.from(told, 'base64').toString())
 const store = await ContentStore.open({ directory: join(directory, `content-${first}`) })
 const image = Array.from({ length: BLOBS_PER_IMAGE }, (_, i) => digestOf(Buffer.from(`layer ${i}`)))
 const agents: Mesh[] = []
+
+/** Asks again when that fails, as an agent does. */
+async function admit(mesh: Mesh) {
+  const secret = Buffer.from(registry.secret, 'base64')
+  const message = encodeAdmissionRequest({ secret, zone: '' })
+  for (let attempt = 0; ; attempt++) {
+    try {
+      const connection = await mesh.node.libp2p.dial(registry.addresses.map((address) => multiaddr(address)))
+      const bytes = await request(connection, ADMISSION_PROTOCOL, message, { maxBytes: MAX_ADMISSION_BYTES })
+      const answer = decodeAdmissionAnswer(bytes)
+      if (!answer.admitted) throw new Error(answer.reason)
+      return answer
+    } catch (error) {
+      if (attempt === MAX_RETRIES) throw error
+      await setTimeout(RETRY_MS)
+    }
+  }
+}
 
 async function joinMesh(number: number): Promise<Mesh> {
   const identity = await identityFromKey(generateKeyPairSync('ed25519').privateKey)
@@ -62,13 +83,7 @@ async function joinMesh(number: number): Promise<Mesh> {
     onUnlink: () => undefined
   })
   await mesh.start()
-  const connection = await mesh.node.libp2p.dial(registry.addresses.map((address) => multiaddr(address)))
-  const secret = Buffer.from(registry.secret, 'base64')
-  const message = encodeAdmissionRequest({ secret, zone: '' })
-  const answer = decodeAdmissionAnswer(
-    await request(connection, ADMISSION_PROTOCOL, message, { maxBytes: MAX_ADMISSION_BYTES })
-  )
-  if (!answer.admitted) throw new Error(answer.reason)
+  const answer = await admit(mesh)
   certificate = answer.certificate
   mesh.connector.linkAll()
   await linked.promise

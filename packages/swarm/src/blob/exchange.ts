@@ -19,6 +19,7 @@ import type { ExchangeStore } from './exchange-store.ts'
 import type { Fallback } from './fallback.ts'
 import { hold } from './holding.ts'
 import { Prefetch } from './prefetch.ts'
+import { vouchedMap } from './vouched-map.ts'
 
 /** A blob that nobody here is interested in any more is let go of at the next sweep. */
 const SWEEP_MS = 15_000
@@ -241,7 +242,7 @@ export class Exchange {
 
   /** What an earlier run left on disk needs no chunk map from outside. */
   async #openFromStore(digest: Digest, download: Download): Promise<void> {
-    const signed = await this.#init.store.chunkMap(digest)
+    const signed = vouchedMap(await this.#init.store.chunkMap(digest), this.#init.authorityKey)
     if (signed !== undefined) download.openWith(signed)
   }
 
@@ -256,8 +257,9 @@ export class Exchange {
 
   /** Opens a blob that is whole in the store and tells the swarm. */
   async #load(swarm: BlobSwarm): Promise<boolean> {
-    const { store } = this.#init
-    const [source, signed] = await Promise.all([store.open(swarm.digest), store.chunkMap(swarm.digest)])
+    const { store, authorityKey } = this.#init
+    const [source, stored] = await Promise.all([store.open(swarm.digest), store.chunkMap(swarm.digest)])
+    const signed = vouchedMap(stored, authorityKey)
     if (source === undefined || signed === undefined) {
       await source?.close()
       return false

@@ -20,6 +20,8 @@ import { ZoneBytes, type ZoneSide } from './zone-bytes.ts'
 export const MAX_LINKS = 4_096
 /** Links on which the peer has not shown its certificate yet; a further one is refused. */
 export const MAX_UNPROVEN_LINKS = 256
+/** The same from one host: agents may share an address, but no address may have all the places. */
+export const MAX_UNPROVEN_LINKS_PER_HOST = 128
 /** A peer that has not said a good hello within this time is dropped. */
 export const HELLO_TIMEOUT_MS = 5_000
 /** A peer that owes us something and has been silent for this long is asked whether it is there. */
@@ -163,6 +165,8 @@ export class PeerLinks {
     if (certificate === undefined || bans.has(peerId)) return false
     if (dialled && this.#links.get(peerId) !== undefined) return false
     if (this.#links.ready.length >= MAX_LINKS || this.#links.unproven >= MAX_UNPROVEN_LINKS) return false
+    const host = this.#init.hostOf(peerId)
+    if (!dialled && host !== undefined && this.#links.unprovenFrom(host) >= MAX_UNPROVEN_LINKS_PER_HOST) return false
     const linkInit: LinkInit = {
       lane,
       peerId,
@@ -196,7 +200,7 @@ export class PeerLinks {
         }
       }
     })
-    this.#links.add(state)
+    this.#links.add(state, dialled ? undefined : host)
     clock.after(HELLO_TIMEOUT_MS, () => {
       if (state.certificate === undefined) link.close(new CertificateError('the peer showed no certificate in time'))
     })
