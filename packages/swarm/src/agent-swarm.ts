@@ -35,7 +35,7 @@ export const PROVIDE_DELAY_MS = 5_000
 /** What an agent's node is made of. */
 export interface AgentSwarmInit extends MeshInit {
   readonly joinToken: JoinToken
-  /** Where the node is, such as a rack; its certificate says so. */
+  /** Where the node is, such as an availability zone; its certificate says so. */
   readonly zone: string
   /** Where bytes come from when no peer can serve them. */
   readonly fallback: Fallback
