@@ -82,6 +82,8 @@ async function joinMesh(number: number): Promise<Mesh> {
     onLink: () => linked.resolve(),
     onUnlink: () => undefined
   })
+  // The DHT would have all agents dial each other, and this machine measure that.
+  mesh.bans.has = (peerId) => peerId !== registry.authority
   await mesh.start()
   const answer = await admit(mesh)
   certificate = answer.certificate
