@@ -11,6 +11,9 @@ const FIRST_HOST_NUMBER = 2
 const LAST_HOST_NUMBER = 254
 const BRIDGE = 'br0'
 const INTERFACE = 'eth0'
+const UPLINK = 'uplink'
+/** Host numbers that the first of two joined networks may still give out. */
+const JOINED_HOST_NUMBERS = 64
 /** Depth of a shaped link: what a burst may send at once, and how long a full queue takes to drain. */
 const SHAPE_BURST = '256k'
 const SHAPE_LATENCY = '50ms'
@@ -38,6 +41,20 @@ export interface NetworkNode {
   linkBytes(): Promise<LinkBytes>
 }
 
+/** The link that joins a network to another one. */
+export interface NetworkLink {
+  /** Holds the link to these rates; `egress` is what leaves the network that was joined to the other. */
+  shape(shape: LinkShape): Promise<void>
+  /** Bytes that have gone over the link, out of the network that was joined and into it. */
+  linkBytes(): Promise<LinkBytes>
+}
+
+/** A network that was joined to another one, and the link between them. */
+export interface JoinedNetwork {
+  readonly network: Network
+  readonly link: NetworkLink
+}
+
 /** A bridge with a namespace for every node. Removed with the workspace that it was made in. */
 export class Network {
   readonly #prefix: string
@@ -48,6 +65,26 @@ export class Network {
     const network = new Network(`${workspace.prefix}-${name}`)
     await network.#createHub()
     return network
+  }
+
+  /** A second network of the same addresses, joined to this one by a single link: another zone. */
+  static async join(workspace: Pick<RunWorkspace, 'prefix'>, name: string, other: Network): Promise<JoinedNetwork> {
+    const network = await Network.create(workspace, name)
+    // The networks share one range of addresses, so each has a part of it for itself.
+    network.#nextHostNumber = other.#nextHostNumber + JOINED_HOST_NUMBERS
+    const inHub = ['ip', '-n', network.#hub]
+    const theirs = `to-${name}`
+    await run([...inHub, 'link', 'add', UPLINK, 'type', 'veth', 'peer', 'name', theirs, 'netns', other.#hub])
+    await run([...inHub, 'link', 'set', UPLINK, 'master', BRIDGE, 'up'])
+    await run(['ip', '-n', other.#hub, 'link', 'set', theirs, 'master', BRIDGE, 'up'])
+    const link: NetworkLink = {
+      shape: async ({ egressMbit, ingressMbit }) => {
+        await shapeEgress(network.#hub, UPLINK, egressMbit)
+        await shapeEgress(other.#hub, theirs, ingressMbit)
+      },
+      linkBytes: () => linkBytes(network.#hub, UPLINK)
+    }
+    return { network, link }
   }
 
   private constructor(prefix: string) {
@@ -82,7 +119,7 @@ export class Network {
         await shapeEgress(namespace, INTERFACE, shape.egressMbit)
         await shapeEgress(this.#hub, port, shape.ingressMbit)
       },
-      linkBytes: () => linkBytes(namespace)
+      linkBytes: () => linkBytes(namespace, INTERFACE)
     }
   }
 
@@ -104,8 +141,8 @@ async function shapeEgress(namespace: string, device: string, mbit: number | und
   }
 }
 
-async function linkBytes(namespace: string): Promise<LinkBytes> {
-  const text = await run(['ip', '-n', namespace, '-s', '-j', 'link', 'show', 'dev', INTERFACE])
+async function linkBytes(namespace: string, device: string): Promise<LinkBytes> {
+  const text = await run(['ip', '-n', namespace, '-s', '-j', 'link', 'show', 'dev', device])
   const parsed: unknown = JSON.parse(text)
   const link: unknown = Array.isArray(parsed) ? parsed[0] : undefined
   return { sent: counter(link, 'tx'), received: counter(link, 'rx') }

@@ -46,7 +46,7 @@ export class SimAgent extends SimNode {
         fallback: init.calls.fallback(() => this),
         discover: (digest) => this.#discover(digest),
         learned: (peers) => void this.#neighbourhood.want(peers),
-        onLink: (peerId) => this.#neighbourhood.onLink(peerId, addressesOf(peerId)),
+        onLink: (peerId, { zone }) => this.#neighbourhood.onLink(peerId, addressesOf(peerId), zone),
         onUnlink: (peerId) => this.#neighbourhood.onUnlink(peerId),
         stored: (digest, index) => this.#onStored(digest, index)
       }
@@ -56,6 +56,7 @@ export class SimAgent extends SimNode {
     const { simulation, random, registry, calls } = init
     this.#neighbourhood = new Neighbourhood({
       except: [this.peerId, registry.peerId],
+      zone: () => init.zone,
       clock: simulation,
       random,
       logger: silentLogger,

@@ -36,7 +36,7 @@ export interface SimNodeRole {
   readonly fallback: Fallback | undefined
   readonly discover: (digest: Digest) => Promise<void>
   readonly learned: (peers: readonly PeerAddress[]) => void
-  readonly onLink: (peerId: string) => void
+  readonly onLink: (peerId: string, certificate: Certificate) => void
   readonly onUnlink: (peerId: string) => void
   readonly stored: (digest: Digest, index: number) => void
 }
@@ -95,6 +95,7 @@ export class SimNode {
       seedCopies: init.role === 'registry' ? init.seedCopies : undefined,
       agent: 'simulated',
       certificate: () => NO_BYTES,
+      zone: () => init.zone,
       verify: () => certificate,
       isExpired: () => false,
       discover: role.discover,

@@ -29,7 +29,11 @@ export class SimRegistry extends SimNode {
       }
     )
     this.#random = init.random
-    this.rendezvous = new RendezvousServer({ random: init.random, addressesOf })
+    this.rendezvous = new RendezvousServer({
+      random: init.random,
+      addressesOf,
+      zoneOf: (peerId) => this.exchange.zoneOf(peerId)
+    })
   }
 
   /** Has a blob from now on. */

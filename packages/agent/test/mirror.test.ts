@@ -49,6 +49,7 @@ class FakeMesh {
       addresses: [],
       peers: [],
       banned: 0,
+      zoneTotals: { received: { same: 0, other: 0 }, sent: { same: 0, other: 0 } },
       membership: { state: 'admitted' },
       registryLinked: true,
       transfers: [],

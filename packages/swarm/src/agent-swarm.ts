@@ -17,6 +17,7 @@ import { Mesh, type MeshInit } from './mesh.ts'
 import { MAX_KNOWN_PEERS } from './node/known-peers.ts'
 import { Neighbourhood } from './node/neighbourhood.ts'
 import { request } from './node/request.ts'
+import type { ZoneTotals } from './peers/zone-bytes.ts'
 import { ADMISSION_PROTOCOL, RENDEZVOUS_PROTOCOL } from './protocols.ts'
 
 /** Layers whose image is remembered, for looking them up by the image's provider records. */
@@ -34,7 +35,7 @@ export const PROVIDE_DELAY_MS = 5_000
 /** What an agent's node is made of. */
 export interface AgentSwarmInit extends MeshInit {
   readonly joinToken: JoinToken
-  /** Where the node is, such as a rack; its certificate says so. */
+  /** Where the node is, such as an availability zone; its certificate says so. */
   readonly zone: string
   /** Where bytes come from when no peer can serve them. */
   readonly fallback: Fallback
@@ -50,6 +51,8 @@ export interface AgentSwarm {
   readonly addresses: readonly string[]
   readonly peers: readonly LinkedPeer[]
   readonly banned: number
+  /** Payload bytes exchanged with peers, by whether they stayed in this node's zone. */
+  readonly zoneTotals: ZoneTotals
   readonly membership: MembershipState
   /** Whether the registry's node is connected. */
   readonly registryLinked: boolean
@@ -86,12 +89,13 @@ export async function createAgentSwarm(init: AgentSwarmInit): Promise<AgentSwarm
     authority,
     fallback: init.fallback,
     certificate: () => membership.certificate,
+    zone: () => membership.zone,
     discover,
     learned: (peers) => void neighbourhood.want(peers),
     welcomes: (peerId) => peerId === authority || neighbourhood.welcomes(peerId),
     maxRecords: MAX_PROVIDED_IMAGES,
-    onLink: (peerId) => {
-      neighbourhood.onLink(peerId, mesh.addresses.of(peerId))
+    onLink: (peerId, { zone }) => {
+      neighbourhood.onLink(peerId, mesh.addresses.of(peerId), zone)
       if (peerId === authority) tellHoldings().catch((error: unknown) => logger.error({ error }, 'cannot list blobs'))
     },
     onUnlink: (peerId) => neighbourhood.onUnlink(peerId)
@@ -99,6 +103,7 @@ export async function createAgentSwarm(init: AgentSwarmInit): Promise<AgentSwarm
 
   const neighbourhood = new Neighbourhood({
     except: [identity.peerId, authority],
+    zone: () => membership.zone,
     clock: mesh.clock,
     random: mesh.random,
     logger,
@@ -202,6 +207,9 @@ export async function createAgentSwarm(init: AgentSwarmInit): Promise<AgentSwarm
     },
     get banned() {
       return mesh.bans.size
+    },
+    get zoneTotals() {
+      return mesh.exchange.zoneTotals
     },
     get membership() {
       return membership.state

@@ -68,6 +68,8 @@ export interface MeshRole {
   readonly authority: string
   readonly fallback: Fallback | undefined
   certificate(): Uint8Array | undefined
+  /** The zone that the certificate names. */
+  zone(): string
   discover(digest: Digest, signal: AbortSignal): Promise<void>
   /** Peers have named others that have, or fetch, a blob that is wanted here. */
   learned(peers: readonly PeerAddress[]): void
@@ -109,7 +111,8 @@ export class Mesh {
       peers: () => ({ connected: this.exchange.peers.length, banned: bans.size }),
       lanes: () => this.#lanes?.counts ?? { receiving: 0, sending: 0 },
       load: () => this.exchange.load,
-      records: () => this.dht.records
+      records: () => this.dht.records,
+      zones: () => this.exchange.zoneTotals
     })
     const now = () => this.clock.now()
     this.#lanes = init.lane && new DirectLanes({ ...init.lane, clock: this.clock, logger: init.logger })
@@ -129,6 +132,7 @@ export class Mesh {
       seedCopies: init.seedCopies,
       agent: init.agentVersion,
       certificate: () => role.certificate(),
+      zone: () => role.zone(),
       verify: (bytes, peerId) => this.#verify(bytes, peerId, role.authority),
       discover: (digest, signal) => role.discover(digest, signal),
       isExpired: (certificate) => isExpired(certificate, this.wallClock()),

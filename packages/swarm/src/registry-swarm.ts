@@ -4,9 +4,11 @@ import { MAX_RENDEZVOUS_BYTES } from './discovery/rendezvous-messages.ts'
 import { RendezvousServer } from './discovery/rendezvous-server.ts'
 import type { PeerAddress } from './exchange/frame.ts'
 import { MAX_ADMISSION_BYTES } from './membership/admission-messages.ts'
-import { AdmissionServer } from './membership/admission-server.ts'
+import { AdmissionServer, NEIGHBOURS_TOLD } from './membership/admission-server.ts'
 import type { JoinToken } from './membership/join-token.ts'
 import { Mesh, type MeshInit } from './mesh.ts'
+import { mixZones } from './node/zone-mix.ts'
+import type { ZoneTotals } from './peers/zone-bytes.ts'
 import { ADMISSION_PROTOCOL, RENDEZVOUS_PROTOCOL } from './protocols.ts'
 
 /** Blobs that the registry tells the DHT of; it sees every blob, and agents find it without the DHT too. */
@@ -27,6 +29,8 @@ export interface RegistrySwarm {
   readonly addresses: readonly string[]
   readonly peers: readonly LinkedPeer[]
   readonly banned: number
+  /** Payload bytes exchanged with peers, by whether they stayed in this node's zone. */
+  readonly zoneTotals: ZoneTotals
   start(): Promise<void>
   stop(): Promise<void>
   /** A whole blob is in the store: the DHT is told. Peers that ask find it from now on. */
@@ -44,13 +48,14 @@ export async function createRegistrySwarm(init: RegistrySwarmInit): Promise<Regi
     identity,
     token: init.joinToken,
     wallClock: init.wallClock ?? Date.now,
-    members: (except) => members(except),
+    members: (except, zone) => members(except, zone),
     logger
   })
   const mesh = await Mesh.create(init, {
     authority: identity.peerId,
     fallback: undefined,
     certificate: () => admission.own(init.zone ?? ''),
+    zone: () => init.zone ?? '',
     discover: () => Promise.resolve(),
     // It is dialled by who needs it, and dials nobody by itself.
     learned: () => undefined,
@@ -59,15 +64,24 @@ export async function createRegistrySwarm(init: RegistrySwarmInit): Promise<Regi
     onLink: (peerId, shown) => logger.info({ peer: peerId, zone: shown.zone }, 'a node joined the mesh'),
     onUnlink: (peerId) => rendezvous.departed(peerId)
   })
-  const rendezvous = new RendezvousServer({ random, addressesOf: (peerId) => mesh.addresses.of(peerId) })
-  const members = (except: string): PeerAddress[] =>
-    mesh.exchange.peers
-      .filter(({ peerId }) => peerId !== except)
-      .map(({ peerId }) => ({ peerId, addresses: mesh.addresses.of(peerId) }))
-      .filter(({ addresses }) => addresses.length > 0)
+  const rendezvous = new RendezvousServer({
+    random,
+    addressesOf: (peerId) => mesh.addresses.of(peerId),
+    zoneOf: (peerId) => mesh.exchange.zoneOf(peerId)
+  })
+  const members = (except: string, zone: string): PeerAddress[] => {
+    const others = mesh.exchange.peers.filter(
+      ({ peerId, role }) => peerId !== except && role === 'agent' && mesh.addresses.of(peerId).length > 0
+    )
+    const shuffled = others
       .map((member) => ({ member, at: random() }))
       .sort((a, b) => a.at - b.at)
       .map(({ member }) => member)
+    return mixZones(shuffled, NEIGHBOURS_TOLD, (member) => member.zone === zone).map(({ peerId }) => ({
+      peerId,
+      addresses: mesh.addresses.of(peerId)
+    }))
+  }
   let unsubscribe: () => void = () => undefined
 
   async function announceAll(): Promise<void> {
@@ -84,6 +98,9 @@ export async function createRegistrySwarm(init: RegistrySwarmInit): Promise<Regi
     },
     get banned() {
       return mesh.bans.size
+    },
+    get zoneTotals() {
+      return mesh.exchange.zoneTotals
     },
     async start() {
       await mesh.start()

@@ -1,4 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
+import type { ZoneTotals } from './peers/zone-bytes.ts'
 
 /** What the swarm counts beside payload bytes. */
 export interface SwarmMetrics {
@@ -20,6 +21,8 @@ export interface SwarmGauges {
   lanes(): Readonly<Record<'receiving' | 'sending', number>>
   /** Blobs of which the DHT has been told, and is told again while they are here. */
   records(): number
+  /** Payload bytes exchanged with peers, by whether they stayed in our zone. */
+  zones?(): ZoneTotals
   load(): {
     readonly queuedUploads: number
     readonly pendingBytes: number
@@ -80,6 +83,19 @@ export function createSwarmMetrics(register: Registry, gauges: SwarmGauges): Swa
       this.set(gauges.records())
     }
   })
+  for (const direction of ['received', 'sent'] as const) {
+    new Counter({
+      name: `shoal_zone_bytes_${direction}_total`,
+      help: `Payload bytes ${direction} in the mesh, by whether the peer is in this node's zone`,
+      labelNames: ['zone'] as const,
+      registers,
+      collect() {
+        const totals = gauges.zones?.()[direction] ?? { same: 0, other: 0 }
+        this.reset()
+        for (const [zone, bytes] of Object.entries(totals)) this.inc({ zone }, bytes)
+      }
+    })
+  }
   const loads = [
     ['shoal_upload_queue_chunks', 'Chunks that peers asked for and have not been sent', 'queuedUploads'],
     ['shoal_pending_bytes', 'Payload bytes that were asked for and are not on disk', 'pendingBytes'],

@@ -53,14 +53,21 @@ afterEach(async () => {
   nodes = []
 })
 
-export function certificateOf(identity: Identity, role: Role): Uint8Array {
-  const body = { peerId: identity.peerId, role, scopes: ['*'], zone: '', issuedAtMs: NOW, expiresAtMs: NOW + 3_600_000 }
+export function certificateOf(identity: Identity, role: Role, zone = ''): Uint8Array {
+  const body = { peerId: identity.peerId, role, scopes: ['*'], zone, issuedAtMs: NOW, expiresAtMs: NOW + 3_600_000 }
   return signCertificate(body, registryIdentity.privateKey)
 }
 
 export async function createNode(
   role: Role,
-  options: { fallback?: Fallback; lanes?: DirectLanes; clock?: Clock; isExpired?: (shown: Certificate) => boolean } = {}
+  options: {
+    fallback?: Fallback
+    lanes?: DirectLanes
+    clock?: Clock
+    zone?: string
+    hostOf?: (peerId: string) => string | undefined
+    isExpired?: (shown: Certificate) => boolean
+  } = {}
 ): Promise<ExchangeNode> {
   const identity =
     role === 'registry' ? registryIdentity : await identityFromKey(generateKeyPairSync('ed25519').privateKey)
@@ -71,7 +78,7 @@ export async function createNode(
   const register = new Registry()
   const transfer = createTransferMetrics(register)
   const bans = new Bans(() => systemClock.now())
-  const certificate = certificateOf(identity, role)
+  const certificate = certificateOf(identity, role, options.zone)
   const unlinked = new Map<string, Error | undefined>()
   const init: ConstructorParameters<typeof Exchange>[0] = {
     peerId: identity.peerId,
@@ -94,11 +101,12 @@ export async function createNode(
     bans,
     agent: 'test',
     certificate: () => certificate,
+    zone: () => options.zone ?? '',
     verify: (bytes, peerId) => verifyCertificate(bytes, { authority: registryIdentity.peerId, peerId, nowMs: NOW }),
     isExpired: (shown) => options.isExpired?.(shown) ?? false,
     discover: () => Promise.resolve(),
     lanes: options.lanes,
-    hostOf: () => undefined,
+    hostOf: options.hostOf ?? (() => undefined),
     addressesOf: () => [],
     learned: () => undefined,
     onLink: () => undefined,

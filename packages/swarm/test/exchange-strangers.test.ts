@@ -7,6 +7,7 @@ import { FrameParser } from '../src/exchange/frame-parser.ts'
 import { createMemoryLanes } from '../src/exchange/memory-lane.ts'
 import { type Identity, identityFromKey } from '../src/identity.ts'
 import { signCertificate } from '../src/membership/certificate.ts'
+import { MAX_UNPROVEN_LINKS, MAX_UNPROVEN_LINKS_PER_HOST } from '../src/peers/peer-links.ts'
 import { add, certificateOf, connect, createNode, type ExchangeNode, MIB, NOW, read } from './exchange-nodes.ts'
 
 describe('a stranger', () => {
@@ -33,6 +34,17 @@ describe('a stranger', () => {
     assert.ok(received < 1_000, `${received} bytes were sent to a stranger`)
     return node.unlinked.get(stranger.peerId)
   }
+
+  it('cannot take all the places for those that have not said hello from one address', async () => {
+    const node = await createNode('registry', {
+      hostOf: (peerId) => (peerId.startsWith('other') ? '10.0.0.2' : '10.0.0.1')
+    })
+    const accept = (peerId: string) =>
+      node.exchange.accept(createMemoryLanes({ schedule: setImmediate })[1], peerId, false)
+    const taken = Array.from({ length: MAX_UNPROVEN_LINKS }, (_, i) => accept(`silent-${i}`)).filter(Boolean)
+    assert.equal(taken.length, MAX_UNPROVEN_LINKS_PER_HOST)
+    assert.equal(accept('other'), true)
+  })
 
   it('without a certificate gets nothing', async () => {
     assert.match(String(await shown(() => [])), /certificate/)

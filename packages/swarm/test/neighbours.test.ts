@@ -13,6 +13,7 @@ import {
   TARGET_NEIGHBOURS,
   TURNOVER_MS
 } from '../src/node/neighbours.ts'
+import { mixZones, NEAR_SHARE } from '../src/node/zone-mix.ts'
 
 const NOW = 1_000_000
 
@@ -95,16 +96,71 @@ describe('neighbours', () => {
     assert.deepEqual(choose({ links: links(MAX_NEIGHBOURS + 3) }).drop, [], 'those in use are not cut off')
   })
 
+  it('are of our own zone for the most part, and of others for the rest', () => {
+    const near = known(100).map((peer) => ({ ...peer, peerId: `near-${peer.peerId}`, zone: 'a' }))
+    const far = known(100, { zone: 'b' })
+    let linked: NeighbourLink[] = []
+    for (let step = 0; step < TARGET_NEIGHBOURS; step++) {
+      const { dial } = choose({ zone: 'a', links: linked, known: [...near, ...far] })
+      linked = [
+        ...linked,
+        ...links(dial.length).map((link, i) => {
+          const peerId = dial[i] ?? ''
+          return { ...link, peerId, zone: peerId.startsWith('near-') ? 'a' : 'b' }
+        })
+      ]
+    }
+    assert.equal(linked.length, TARGET_NEIGHBOURS)
+    assert.equal(linked.filter(({ zone }) => zone === 'a').length, TARGET_NEIGHBOURS * NEAR_SHARE)
+  })
+
+  it('of other zones are taken when our own has no more, and the other way round', () => {
+    const far = choose({ zone: 'a', links: links(3, { zone: 'a' }), known: known(50, { zone: 'b' }) })
+    assert.equal(far.dial.length, FILL_STEP)
+    const near = choose({ zone: 'a', links: links(15, { zone: 'a' }), known: known(50, { zone: 'a' }) })
+    assert.equal(near.dial.length, FILL_STEP)
+  })
+
+  it('that are let go for a wanted peer are of the kind of which there are enough', () => {
+    const mixed = [
+      ...links(15, { zone: 'b', lastUsefulAt: 2 }),
+      ...links(5, { zone: 'a', lastUsefulAt: 1 }).map((link) => ({ ...link, peerId: `near-${link.peerId}` }))
+    ]
+    const choice = choose({ zone: 'a', links: mixed, known: known(5, { zone: 'a', wanted: true }) })
+    assert.equal(choice.drop.length, 5)
+    for (const peerId of choice.drop) assert.ok(!peerId.startsWith('near-'), 'the few of our own zone stay')
+  })
+
+  it('are mixed by zone as far as there are enough of each', () => {
+    fc.assert(
+      fc.property(fc.array(fc.boolean(), { maxLength: 60 }), fc.nat(30), (isNear, count) => {
+        const items = isNear.map((near, at) => ({ near, at }))
+        const mixed = mixZones(items, count, ({ near }) => near)
+        assert.equal(mixed.length, Math.min(count, items.length), 'no place stays empty')
+        assert.equal(new Set(mixed).size, mixed.length)
+        const near = items.filter((item) => item.near).length
+        const far = items.length - near
+        const kept = mixed.filter((item) => !item.near).length
+        assert.ok(
+          kept >= Math.min(far, Math.floor(count * (1 - NEAR_SHARE))),
+          'those from elsewhere are not crowded out'
+        )
+        if (far === 0) assert.deepEqual(mixed, items.slice(0, count))
+      })
+    )
+  })
+
   it('keep to the bounds, whatever the state', () => {
     const link = fc.record({
       peerId: fc.uuid(),
       role: fc.constantFrom('agent' as const, 'registry' as const),
-      zone: fc.constant(''),
+      zone: fc.constantFrom('', 'a', 'b'),
       since: fc.nat(NOW),
       lastUsefulAt: fc.option(fc.nat(NOW), { nil: undefined }),
       wanted: fc.boolean()
     })
-    const peer = fc.record({ peerId: fc.uuid(), wanted: fc.boolean(), scarce: fc.boolean() })
+    const zone = fc.constantFrom(undefined, '', 'a', 'b')
+    const peer = fc.record({ peerId: fc.uuid(), wanted: fc.boolean(), scarce: fc.boolean(), zone })
     fc.assert(
       fc.property(
         fc.array(link, { maxLength: 60 }),

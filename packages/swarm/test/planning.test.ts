@@ -21,6 +21,7 @@ import { Flights, MAX_COPIES } from '../src/blob/flights.ts'
 import { PeerPace } from '../src/blob/peer-pace.ts'
 import { MAX_PREFETCHES, MAX_WAITING_PREFETCHES, Prefetch } from '../src/blob/prefetch.ts'
 import { SeedChooser } from '../src/blob/seed-chooser.ts'
+import { FAR_AFTER_MS, TAKEOVER_AFTER_MS } from '../src/blob/zones.ts'
 
 const bits = (length: number, held: readonly number[]) => {
   const field = new Bitfield(length)
@@ -160,6 +161,7 @@ describe('a leech picks', () => {
 describe('a plan', () => {
   const peer = (role: 'registry' | 'agent', have: Bitfield, more: Partial<PlannedPeer> = {}): PlannedPeer => ({
     role,
+    near: true,
     have,
     distrusted: false,
     pace: new PeerPace(),
@@ -178,6 +180,9 @@ describe('a plan', () => {
     availability: (index) => peers.filter((p) => p.role === 'agent' && p.have?.has(index) === true).length,
     room: 100,
     progressAt: 10_000,
+    homeProgressAt: 10_000,
+    startedAt: 0,
+    owns: () => true,
     now: 10_000,
     random: () => 0.5,
     ...more
@@ -196,6 +201,29 @@ describe('a plan', () => {
     const asks = planAsks(state([peer('registry', Bitfield.full(8)), peer('agent', Bitfield.full(8))]))
     assert.ok(asks.length > 0)
     for (const one of asks) assert.equal(one.peer.role, 'agent')
+  })
+
+  it('asks agents of other zones for nothing while the registry gives, then for what is its turn, then for all', () => {
+    const far = peer('agent', Bitfield.full(8), { near: false })
+    const peers = [peer('registry', Bitfield.full(8), { exhaustedUntil: 20_000 }), far]
+    const owns = (index: number) => index % 2 === 0
+    const asked = (homeProgressAt: number) => {
+      const asks = planAsks(state(peers, { homeProgressAt, owns }))
+      return asks.flatMap((one) => ('index' in one && one.peer === far ? [one.index] : [])).sort()
+    }
+    assert.deepEqual(asked(10_000), [])
+    assert.deepEqual(asked(10_000 - FAR_AFTER_MS), [0, 2, 4, 6])
+    assert.equal(
+      asked(10_000 - TAKEOVER_AFTER_MS).some((index) => index % 2 === 1),
+      true
+    )
+  })
+
+  it('does not ask other zones for what a quick peer of its own has', () => {
+    const far = peer('agent', Bitfield.full(8), { near: false })
+    const near = peer('agent', bits(8, [0, 1, 2, 3]))
+    const asks = planAsks(state([near, far], { homeProgressAt: 0 }))
+    for (const one of asks) assert.equal('index' in one && one.index < 4, one.peer === near)
   })
 
   it('asks the registry only for what no agent holds', () => {

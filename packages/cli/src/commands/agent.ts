@@ -36,7 +36,7 @@ export const agentCommand = defineCommand({
     ),
     ...LANE_OPTIONS,
     'admin-listen': defaulted(ADDRESS, DEFAULT_AGENT_ADMIN_LISTEN, 'where health, metrics and status are'),
-    zone: optional(NAME, 'where the node is, such as a rack or an availability zone'),
+    zone: optional(NAME, 'where the node is, such as an availability zone: chunks cross into each about once'),
     'cache-size': defaulted(SIZE, DEFAULT_CACHE_SIZE, 'how much is kept before the blobs used longest ago are removed'),
     'upload-rate': optional(RATE, 'most bytes per second that it sends to peers (default no limit)'),
     'download-rate': optional(RATE, 'most bytes per second that it asks of peers (default no limit)'),

@@ -36,7 +36,7 @@ export const registryCommand = defineCommand({
     'admin-listen': defaulted(ADDRESS, DEFAULT_REGISTRY_ADMIN_LISTEN, 'where health, metrics and status are'),
     anonymous: defaulted(choice('none', 'pull', 'push'), DEFAULT_ANONYMOUS, 'what callers without credentials may do'),
     ...CONTENT_OPTIONS,
-    zone: optional(NAME, 'where it is, such as a rack or an availability zone'),
+    zone: optional(NAME, 'where it is, such as an availability zone: chunks cross into each about once'),
     'upload-rate': optional(RATE, 'most bytes per second that it sends to peers (default no limit)'),
     'seed-copies': optional(
       count(1, MAX_SEED_COPIES),

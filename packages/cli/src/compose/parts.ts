@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import { ContentStore } from '@shoal/content'
 import {
+  type AgentSwarm,
   createTransferMetrics,
   type Identity,
   LaneListenError,
-  type LinkedPeer,
   type TransferMetrics
 } from '@shoal/swarm'
 import { collectDefaultMetrics, Registry } from 'prom-client'
@@ -93,7 +93,7 @@ export function commonStatus(parts: {
   readonly zone: string
   readonly store: ContentStore
   readonly transfer: TransferMetrics
-  readonly swarm: { readonly peerId: string; readonly peers: readonly LinkedPeer[]; readonly banned: number }
+  readonly swarm: Pick<AgentSwarm, 'peerId' | 'peers' | 'banned' | 'zoneTotals'>
 }): CommonStatus {
   const { store, swarm } = parts
   const { received, sent } = parts.transfer.totals()
@@ -108,6 +108,7 @@ export function commonStatus(parts: {
     store: { bytes: store.usage.bytes, blobs: store.usage.blobs, limitBytes: store.usage.limitBytes },
     bytesReceived: received,
     bytesSent: sent,
+    zoneBytes: swarm.zoneTotals,
     banned: swarm.banned
   }
 }

@@ -25,9 +25,19 @@ export function formatStatus(status: StatusDocument): string {
     ['sent', `${formatBytes(bytesSent.peer)} to peers, ${formatBytes(bytesSent.client)} to clients`],
     ['banned', `${status.banned} peers`]
   )
+  const zones = status.zoneBytes
+  if (zones !== undefined && severalZones(status)) {
+    const crossing = `${formatBytes(zones.received.other)} received, ${formatBytes(zones.sent.other)} sent`
+    facts.push(['other zones', crossing])
+  }
   const width = Math.max(...facts.map(([name]) => name.length))
   const lines = facts.flatMap(([name, value]) => formatTable([name.padEnd(width), value], []))
   return `${[...lines, '', ...peerLines(status), '', ...transferLines(status)].join('\n')}\n`
+}
+
+/** Whether this process has a zone, or has dealt with another one. */
+function severalZones({ zone, zoneBytes }: StatusDocument): boolean {
+  return zone !== undefined || (zoneBytes?.received.other ?? 0) + (zoneBytes?.sent.other ?? 0) > 0
 }
 
 function registryLine(registry: { url: string; reachable: boolean }): string {

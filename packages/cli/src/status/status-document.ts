@@ -18,7 +18,15 @@ export interface StatusDocument {
   readonly transfers: readonly TransferStatus[]
   readonly bytesReceived: { readonly peer: number; readonly registry: number; readonly upstream: number }
   readonly bytesSent: { readonly peer: number; readonly client: number }
+  /** What was exchanged with peers, by whether they are in the same zone; undefined from an older process. */
+  readonly zoneBytes: ZoneBytesStatus | undefined
   readonly banned: number
+}
+
+/** Payload bytes by zone. */
+export interface ZoneBytesStatus {
+  readonly received: { readonly same: number; readonly other: number }
+  readonly sent: { readonly same: number; readonly other: number }
 }
 
 export interface PeerStatus {
@@ -74,8 +82,18 @@ export function parseStatus(value: unknown): StatusDocument | undefined {
       upstream: number(received, 'upstream')
     },
     bytesSent: { peer: number(sent, 'peer'), client: number(sent, 'client') },
+    zoneBytes: parseZoneBytes(field(value, 'zoneBytes')),
     banned: number(value, 'banned')
   }
+}
+
+function parseZoneBytes(value: unknown): ZoneBytesStatus | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  const sides = (name: string) => ({
+    same: number(field(value, name), 'same'),
+    other: number(field(value, name), 'other')
+  })
+  return { received: sides('received'), sent: sides('sent') }
 }
 
 function parsePeer(value: unknown): PeerStatus {

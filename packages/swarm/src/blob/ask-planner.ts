@@ -2,7 +2,9 @@ import type { Bitfield } from '@shoal/content'
 import { openChunks, pickChunk } from './chunk-picker.ts'
 import type { UrgentChunk } from './deadlines.ts'
 import { type Flights, MAX_COPIES } from './flights.ts'
+
 import { MIN_ENDGAME_LATENESS_MS, type PeerPace } from './peer-pace.ts'
+import { farLeave } from './zones.ts'
 
 /** A leech to which nothing has come for this long is starving, and may ask the registry again. */
 export const STARVING_MS = 1_000
@@ -18,6 +20,8 @@ export const DEFAULT_LATENESS_MS = 1_000
 /** What the planner must know of a peer. */
 export interface PlannedPeer {
   readonly role: 'registry' | 'agent'
+  /** Whether it is in our own zone. */
+  readonly near: boolean
   readonly have: Bitfield | undefined
   readonly distrusted: boolean
   readonly pace: PeerPace
@@ -48,13 +52,18 @@ export interface PlanState<Peer extends PlannedPeer> {
   readonly room: number
   /** When something useful came last, or the download began. */
   readonly progressAt: number
+  /** The same without what came from agents of other zones. */
+  readonly homeProgressAt: number
+  readonly startedAt: number
+  /** Whether it is our turn to fetch a chunk into our zone. */
+  readonly owns: (index: number) => boolean
   readonly now: number
   readonly random: () => number
 }
 
 /**
- * Decides what to ask of whom. From agents: chunks by number, rarest first. From the registry: any, so that the seed
- * chooses, and only what no agent at hand holds. When every missing chunk is asked for, the late ones are asked for
+ * Decides what to ask of whom. From agents of our zone: chunks by number, rarest first. From the registry: any, so that
+ * the seed chooses, and only what no agent of our zone at hand holds. From agents of other zones: what neither of them gives. When every missing chunk is asked for, the late ones are asked for
  * elsewhere too. A function of its arguments alone: it asks nobody, it only says what should be asked.
  */
 export function planAsks<Peer extends PlannedPeer>(state: PlanState<Peer>): Ask<Peer>[] {
@@ -75,7 +84,8 @@ export function planAsks<Peer extends PlannedPeer>(state: PlanState<Peer>): Ask<
 
   for (const { index, fromRegistry } of state.urgent) {
     if (room === 0 || state.have.has(index) || taken(index)) continue
-    const holders = usable.filter((peer) => peer.have?.has(index) === true && (fromRegistry || peer.role === 'agent'))
+    const isFar = (peer: Peer) => peer.role === 'registry' || !peer.near
+    const holders = usable.filter((peer) => peer.have?.has(index) === true && (fromRegistry || !isFar(peer)))
     // The one that is likely to send it first; the registry last, because the others live on it too.
     const peer = holders.sort((a, b) => urgentRank(a) - urgentRank(b))[0]
     if (peer === undefined) continue
@@ -90,30 +100,38 @@ export function planAsks<Peer extends PlannedPeer>(state: PlanState<Peer>): Ask<
   const { windowEnd } = open
   const { availability, random } = state
   const held = open.chunks.filter((index) => availability(index) > 0)
-  for (let asked = held.length > 0; asked && room > 0; ) {
-    asked = false
-    for (const peer of agents) {
-      const free = slots.get(peer) ?? 0
-      if (free === 0 || room === 0 || peer.have === undefined) continue
-      const index = pickChunk({ chunks: held, windowEnd, offered: peer.have, availability, random })
-      if (index === undefined) continue
-      held.splice(held.indexOf(index), 1)
-      asks.push({ peer, index })
-      planned.add(index)
-      slots.set(peer, free - 1)
-      room--
-      asked = true
+  const askInTurn = (peers: readonly Peer[], chunks: number[]) => {
+    for (let asked = chunks.length > 0; asked && room > 0; ) {
+      asked = false
+      for (const peer of peers) {
+        const free = slots.get(peer) ?? 0
+        if (free === 0 || room === 0 || peer.have === undefined) continue
+        const index = pickChunk({ chunks, windowEnd, offered: peer.have, availability, random })
+        if (index === undefined) continue
+        chunks.splice(chunks.indexOf(index), 1)
+        asks.push({ peer, index })
+        planned.add(index)
+        slots.set(peer, free - 1)
+        room--
+        asked = true
+      }
     }
   }
+  const near = agents.filter((peer) => peer.near)
+  askInTurn(near, held)
 
   // What only slow agents hold is as good as not held: the registry sends it if it has not sent it before.
-  const quick = agents.filter((peer) => {
+  const quick = near.filter((peer) => {
     return peer.pace.secondsFor(peer.outstanding * state.chunkSize) <= MAX_BACKLOG_SECONDS
   })
-  const unheld = open.chunks.filter((index) => {
-    if (planned.has(index)) return false
-    return state.availability(index) === 0 || !quick.some((peer) => peer.have?.has(index) === true)
-  }).length
+  const isHeld = (index: number) => availability(index) > 0 && quick.some((peer) => peer.have?.has(index) === true)
+  if (near.length < agents.length) {
+    const leave = farLeave({ ...state, registry: usable.some(({ role }) => role === 'registry') })
+    const ours = (index: number) => !isHeld(index) && (leave === 'all' || state.owns(index))
+    const far = agents.filter((peer) => !peer.near)
+    if (leave !== 'none') askInTurn(far, held.filter(ours))
+  }
+  const unheld = open.chunks.filter((index) => !planned.has(index) && !isHeld(index)).length
   const starving = agents.length === 0 || (asks.length === 0 && state.now - state.progressAt >= STARVING_MS)
   for (const peer of usable) {
     if (peer.role !== 'registry') continue
@@ -136,8 +154,11 @@ export function planAsks<Peer extends PlannedPeer>(state: PlanState<Peer>): Ask<
   return asks
 }
 
+/** An agent of another zone comes behind all of ours, and before the registry. */
+const FAR_RANK = 1_000_000
+
 function urgentRank(peer: PlannedPeer): number {
-  return peer.outstanding + (peer.role === 'registry' ? Number.MAX_SAFE_INTEGER / 2 : 0)
+  return peer.outstanding + (peer.role === 'registry' ? Number.MAX_SAFE_INTEGER / 2 : peer.near ? 0 : FAR_RANK)
 }
 
 /** Late chunks, asked for once more. In the endgame, when all that is missing has been asked for, they are late sooner. */
@@ -161,7 +182,7 @@ function planLate<Peer extends PlannedPeer>(
       // Peers that send nothing must not keep the registry out by their number.
       if (askedOf.length >= MAX_COPIES && (peer.role === 'agent' || askedOf.length > MAX_COPIES)) return false
       if ((slots.get(peer) ?? 0) <= (used.get(peer) ?? 0)) return false
-      return peer.role === 'agent' || age >= Math.max(2 * lateness, REGISTRY_LATENESS_MS)
+      return (peer.role === 'agent' && peer.near) || age >= Math.max(2 * lateness, REGISTRY_LATENESS_MS)
     })
     if (other === undefined) continue
     used.set(other, (used.get(other) ?? 0) + 1)

@@ -1,15 +1,15 @@
-import { Bitfield, chunkCount, chunkLength, chunkSizeFor, MAX_BLOB_SIZE_BYTES } from '@shoal/content'
+import { Bitfield, chunkCount, chunkLength } from '@shoal/content'
 import type { Digest } from '@shoal/oci'
 import type { Clock } from '../clock.ts'
 import type { ChunkHeader, ControlFrame, PeerAddress } from '../exchange/frame.ts'
 import { MAX_INDEXES, MAX_PEERS } from '../exchange/frame.ts'
 import type { PieceSink } from '../exchange/frame-parser.ts'
 import type { Link } from '../exchange/link.ts'
-import type { Role } from '../membership/certificate.ts'
-import type { BlobFrame } from '../peers/peer-links.ts'
+import type { BlobFrame, PeerPlace } from '../peers/peer-links.ts'
 import type { UploadJob } from '../peers/uploads.ts'
 import { WireError } from '../wire.ts'
 import { Availability } from './availability.ts'
+import { readBits } from './held-bits.ts'
 import type { Holding } from './holding.ts'
 import { Participant } from './participant.ts'
 import { SeedChooser } from './seed-chooser.ts'
@@ -45,7 +45,8 @@ export interface BlobSwarmInit {
   readonly clock: Clock
   /** How often a chunk is sent at most; undefined for as often as asked. */
   readonly seedCopies: number | undefined
-  readonly role: (link: Link) => Role
+  /** Who the peer at the other end is, by its certificate. */
+  readonly place: (link: Link) => PeerPlace
   /** Our number for the blob on a link. */
   readonly channel: (link: Link) => number
   readonly upload: (link: Link, job: UploadJob) => boolean
@@ -172,7 +173,7 @@ export class BlobSwarm {
       this.#sayAbsent(link)
       return
     }
-    const participant = known ?? new Participant(link, this.#init.role(link), frame.channel)
+    const participant = known ?? new Participant(link, this.#init.place(link), frame.channel)
     this.participants.set(link.peerId, participant)
     participant.channel = frame.channel
     participant.wants = frame.want
@@ -340,7 +341,7 @@ export class BlobSwarm {
         choose: () => {
           if (!holding.have.has(index)) return { reason: 'lacking' }
           if (this.#chooser?.mayCount(peerId, index) === false) return { reason: 'exhausted' }
-          this.#chooser?.count(peerId, index)
+          this.#chooser?.count(peerId, index, participant.zone)
           return { index }
         },
         length: (chosen) => chunkLength(holding.map, chosen),
@@ -365,7 +366,7 @@ export class BlobSwarm {
         index: undefined,
         choose: () => {
           const have = participant.have ?? new Bitfield(holding.have.length)
-          const ask = { peer: peerId, have, except, again: frame.again }
+          const ask = { peer: peerId, zone: participant.zone, have, except, again: frame.again }
           const index = this.#chooser?.choose(ask, (chunk) => this.availability(chunk))
           return index === undefined ? { reason: 'exhausted' } : { index }
         },
@@ -389,18 +390,5 @@ export class BlobSwarm {
 
   #onSent(peerId: string, index: number, complete: boolean): void {
     if (!complete) this.#chooser?.failed(peerId, index)
-  }
-}
-
-/** Bits that a peer sent, checked against the blob's shape as the peer gave it. */
-function readBits(state: NonNullable<FrameOf<'bitfield'>['state']>): Bitfield {
-  const { size, chunkSize, bits } = state
-  if (size > MAX_BLOB_SIZE_BYTES || chunkSize !== chunkSizeFor(size)) {
-    throw new WireError(`a blob of ${size} bytes is not cut into chunks of ${chunkSize}`)
-  }
-  try {
-    return Bitfield.from(bits, chunkCount({ size, chunkSize }))
-  } catch (cause) {
-    throw Object.assign(new WireError('the bitfield does not fit the blob'), { cause })
   }
 }

@@ -11,7 +11,7 @@ export interface ChunkLandingInit {
   /** So many bytes have come and are to be written; negative: are written, or thrown away. */
   readonly storing: (bytes: number) => void
   /** A piece of so many bytes has come. */
-  readonly arrived: (bytes: number) => void
+  readonly arrived: (participant: Participant, bytes: number) => void
   /** A chunk was right and is on disk. */
   readonly stored: (participant: Participant, index: number, bytes: number) => void
   /** A chunk was here already. */
@@ -45,7 +45,7 @@ export class ChunkLanding {
     return {
       target: place.target,
       filled: () => {
-        this.#init.arrived(length)
+        this.#init.arrived(participant, length)
         this.#onFilled(participant, index, place.filled())
       },
       abandoned: () => place.abandoned()

@@ -24,6 +24,8 @@ export interface DownloadProgress {
 
 /** What a download needs. */
 export interface DownloadInit {
+  /** Our own peer id. */
+  readonly peerId: string
   readonly swarm: BlobSwarm
   readonly store: Pick<ExchangeStore, 'partial' | 'buffers'>
   readonly authorityKey: KeyObject

@@ -19,6 +19,7 @@ import {
 import { hold } from './holding.ts'
 import { MapSearch } from './map-search.ts'
 import type { Participant } from './participant.ts'
+import { isTurnOf } from './zones.ts'
 
 const TICK_MS = 100
 /** So many bytes are progress; what comes more slowly than this in a second is as good as nothing. */
@@ -56,6 +57,9 @@ export class Download implements SwarmListener {
   /** Payload that has come from peers since it was last taken for progress. */
   #unnotedBytes = 0
   #peerProgressAt: number
+  /** The same without agents of other zones. */
+  #homeProgressAt: number
+  #startedAt: number
   #progressAt: number
   #fromPeers = 0
   #fromRegistry = 0
@@ -70,6 +74,8 @@ export class Download implements SwarmListener {
     this.done.catch((error: unknown) => init.logger.debug({ error, digest: this.digest }, 'download failed'))
     this.#peerProgressAt = init.clock.now()
     this.#progressAt = this.#peerProgressAt
+    this.#homeProgressAt = this.#peerProgressAt
+    this.#startedAt = this.#peerProgressAt
     this.#search = new MapSearch({
       digest: init.swarm.digest,
       authorityKey: init.authorityKey,
@@ -142,12 +148,14 @@ export class Download implements SwarmListener {
   }
 
   /** Notes that something useful has come: a peer that sends a byte now and then does not count as one that serves. */
-  #arrived(bytes: number): void {
+  #arrived(participant: Participant, bytes: number): void {
+    const now = this.#init.clock.now()
+    if (participant.near || participant.role === 'registry') this.#homeProgressAt = now
     this.#unnotedBytes += bytes
     const needed = Math.min(MIN_PROGRESS_BYTES, this.#blob?.map.size ?? 0)
     if (this.#unnotedBytes < needed) return
     this.#unnotedBytes = 0
-    this.#peerProgressAt = this.#init.clock.now()
+    this.#peerProgressAt = now
     this.#progressAt = this.#peerProgressAt
   }
 
@@ -176,7 +184,7 @@ export class Download implements SwarmListener {
         blob,
         requests: this.#requests,
         storing: this.#init.storing,
-        arrived: (bytes) => this.#arrived(bytes),
+        arrived: (participant, bytes) => this.#arrived(participant, bytes),
         stored: ({ role }, index, bytes) => this.#stored(role === 'registry' ? 'registry' : 'peer', index, bytes),
         wasted: (bytes) => this.#init.metrics.wasted(bytes),
         wrong: (participant, error) => this.#onWrongChunk(participant, error),
@@ -210,6 +218,8 @@ export class Download implements SwarmListener {
       }
       this.#opened.resolve(blob)
       this.#progressAt = clock.now()
+      this.#homeProgressAt = this.#progressAt
+      this.#startedAt = this.#progressAt
       this.#plan()
       this.#finishIfWhole()
     } catch (error) {
@@ -305,7 +315,7 @@ export class Download implements SwarmListener {
   }
 
   #ask(blob: PartialBlob, requests: ChunkRequests): void {
-    const { clock, random, swarm, roomBytes, pace } = this.#init
+    const { clock, random, swarm, roomBytes, pace, peerId } = this.#init
     if (pace.delayMs() > 0 || this.#heldBack) return
     const now = clock.now()
     const peers = [...this.#participants()].filter((peer) => !peer.isShunned(now))
@@ -319,6 +329,9 @@ export class Download implements SwarmListener {
       availability: (index) => swarm.availability(index),
       room: Math.min(chunks(roomBytes()), Math.max(1, chunks(pace.available))),
       progressAt: this.#peerProgressAt,
+      homeProgressAt: this.#homeProgressAt,
+      startedAt: this.#startedAt,
+      owns: (index) => isTurnOf(peerId, this.digest, index, peers),
       now,
       random
     })
@@ -339,6 +352,7 @@ export class Download implements SwarmListener {
     if (this.#heldBack || this.#init.pace.delayMs() > 0) {
       this.#progressAt = now
       this.#peerProgressAt = now
+      this.#homeProgressAt = now
       return
     }
     // A link to the registry is enough: its answer may be on its way.

@@ -8,15 +8,18 @@ import type { ExchangeFrame, Link } from '../exchange/link.ts'
 import type { Certificate } from '../membership/certificate.ts'
 import type { LinkState } from '../peers/link-state.ts'
 import { type BlobFrame, PeerLinks, type PeerLinksInit } from '../peers/peer-links.ts'
+import type { ZoneTotals } from '../peers/zone-bytes.ts'
 import type { RateLimiter } from '../rate-limiter.ts'
 import { BlobSwarm } from './blob-swarm.ts'
 import { Doubts } from './doubts.ts'
 import { Download } from './download.ts'
 import type { DownloadProgress } from './download-init.ts'
+import type { ExchangeLoad } from './exchange-load.ts'
 import type { ExchangeStore } from './exchange-store.ts'
 import type { Fallback } from './fallback.ts'
 import { hold } from './holding.ts'
 import { Prefetch } from './prefetch.ts'
+import { vouchedMap } from './vouched-map.ts'
 
 /** A blob that nobody here is interested in any more is let go of at the next sweep. */
 const SWEEP_MS = 15_000
@@ -25,17 +28,6 @@ export const MAX_PENDING_BYTES = 128 * 1024 * 1024
 
 /** Payload bytes that have come and are not written, above which the direct lanes are not read. */
 export const MAX_STORING_BYTES = 16 * 1024 * 1024
-
-/** What a node has in its hands at this moment. */
-export interface ExchangeLoad {
-  /** Chunks that peers asked for and have not been sent. */
-  readonly queuedUploads: number
-  /** Payload bytes that were asked for and are not on disk. */
-  readonly pendingBytes: number
-  /** Payload bytes that have come and are not on disk. */
-  readonly storingBytes: number
-  readonly waitingPrefetches: number
-}
 
 /** A peer that this node is linked with. */
 export interface LinkedPeer {
@@ -111,6 +103,10 @@ export class Exchange {
     }
   }
 
+  get zoneTotals(): ZoneTotals {
+    return this.#links.zoneBytes.totals
+  }
+
   get transfers(): DownloadProgress[] {
     return [...this.#downloads.values()].map((download) => download.progress)
   }
@@ -139,6 +135,11 @@ export class Exchange {
   /** Whether a peer has shown its certificate on a link that is there. */
   isLinked(peerId: string): boolean {
     return this.#links.get(peerId) !== undefined
+  }
+
+  /** Where a linked peer is, by its certificate; undefined when it is not linked. */
+  zoneOf(peerId: string): string | undefined {
+    return this.#links.get(peerId)?.certificate?.zone
   }
 
   /** See {@link PeerLinks.accept}. */
@@ -241,7 +242,7 @@ export class Exchange {
 
   /** What an earlier run left on disk needs no chunk map from outside. */
   async #openFromStore(digest: Digest, download: Download): Promise<void> {
-    const signed = await this.#init.store.chunkMap(digest)
+    const signed = vouchedMap(await this.#init.store.chunkMap(digest), this.#init.authorityKey)
     if (signed !== undefined) download.openWith(signed)
   }
 
@@ -256,8 +257,9 @@ export class Exchange {
 
   /** Opens a blob that is whole in the store and tells the swarm. */
   async #load(swarm: BlobSwarm): Promise<boolean> {
-    const { store } = this.#init
-    const [source, signed] = await Promise.all([store.open(swarm.digest), store.chunkMap(swarm.digest)])
+    const { store, authorityKey } = this.#init
+    const [source, stored] = await Promise.all([store.open(swarm.digest), store.chunkMap(swarm.digest)])
+    const signed = vouchedMap(stored, authorityKey)
     if (source === undefined || signed === undefined) {
       await source?.close()
       return false
@@ -311,7 +313,7 @@ export class Exchange {
       digest,
       clock: this.#init.clock,
       seedCopies: this.#init.seedCopies,
-      role: (link) => this.#links.get(link.peerId)?.certificate?.role ?? 'agent',
+      place: (link) => this.#links.placeOf(link.peerId),
       channel: (link) => this.#channel(link, digest),
       upload: (link, job) => this.#links.get(link.peerId)?.uploads.add(job) ?? false,
       dropUploads: (link) => this.#links.get(link.peerId)?.uploads.drop(this.#channel(link, digest)),

@@ -1,6 +1,7 @@
 import type { Bitfield } from '@shoal/content'
 import type { Link } from '../exchange/link.ts'
 import type { Role } from '../membership/certificate.ts'
+import type { PeerPlace } from '../peers/peer-links.ts'
 import { PeerPace } from './peer-pace.ts'
 
 /** A peer that did not answer is not asked again within this time, unless it speaks. */
@@ -10,6 +11,10 @@ export const SHUNNED_MS = 5_000
 export class Participant {
   readonly link: Link
   readonly role: Role
+  /** Where it is, as its certificate says. */
+  readonly zone: string
+  /** Whether it is in our own zone. */
+  readonly near: boolean
   readonly pace = new PeerPace()
   /** The peer's own number for the blob. */
   channel: number
@@ -39,9 +44,11 @@ export class Participant {
   /** It sent a wrong chunk of this blob. */
   distrusted = false
 
-  constructor(link: Link, role: Role, channel: number) {
+  constructor(link: Link, place: PeerPlace, channel: number) {
     this.link = link
-    this.role = role
+    this.role = place.role
+    this.zone = place.zone
+    this.near = place.near
     this.channel = channel
   }
 

@@ -1,4 +1,5 @@
 import type { Bitfield } from '@shoal/content'
+import { SeedCopies } from './seed-copies.ts'
 
 /** Weight of a copy that was sent against what only decides between equals. */
 const RANK_OF_COPY = 4
@@ -7,6 +8,8 @@ const RANK_OF_COPY = 4
 export interface AnyAsk {
   /** Who asks: a name that {@link SeedChooser.departed} may take back. */
   readonly peer: string
+  /** Where it is, as its certificate says. @default '' */
+  readonly zone?: string
   /** What the leech is known to hold. */
   readonly have: Bitfield
   /** What it lacks but has asked for elsewhere. */
@@ -16,25 +19,25 @@ export interface AnyAsk {
 }
 
 /**
- * Chooses which chunk a seed sends next: the lowest-numbered one that it has sent least often. So each chunk leaves
- * once before any leaves twice, chunks leave in the order that a streaming reader wants, and each goes to a different
- * node. Pure state: no clock, no sockets.
+ * Chooses which chunk a seed sends next: the lowest-numbered one that it has sent least often to the asker's zone. So each chunk
+ * leaves once for a zone before any leaves twice, chunks leave in the order that a streaming reader wants, and each goes
+ * to a different node. Pure state: no clock, no sockets.
  */
 export class SeedChooser {
-  readonly #sent: Uint16Array
-  readonly #sentTo = new Map<string, Set<number>>()
+  readonly #sent: SeedCopies
+  readonly #sentTo = new Map<string, { readonly zone: string; readonly chunks: Set<number> }>()
 
   readonly #maxCopies: number
 
   /** @param maxCopies how often a chunk is sent at most, to peers that are still here */
   constructor(chunkCount: number, maxCopies = Number.POSITIVE_INFINITY) {
-    this.#sent = new Uint16Array(chunkCount)
+    this.#sent = new SeedCopies(chunkCount)
     this.#maxCopies = maxCopies
   }
 
   /** How often chunk `index` has been sent to peers that are still here. */
   copies(index: number): number {
-    return this.#sent[index] ?? 0
+    return this.#sent.of(index)
   }
 
   /**
@@ -45,44 +48,47 @@ export class SeedChooser {
    * @returns undefined when nothing fits: the leech must look elsewhere, or ask again as a starving one
    */
   choose(ask: AnyAsk, held: (index: number) => number): number | undefined {
-    const before = this.#sentTo.get(ask.peer)
+    const before = this.#sentTo.get(ask.peer)?.chunks
+    const zone = ask.zone ?? ''
     let best: number | undefined
     let bestRank = ask.again ? Number.POSITIVE_INFINITY : RANK_OF_COPY
-    for (let index = 0; index < this.#sent.length && bestRank > 0; index++) {
+    for (let index = 0; index < this.#sent.chunks && bestRank > 0; index++) {
       if (ask.have.has(index) || ask.except.has(index) || !this.mayCount(ask.peer, index)) continue
       // What was sent to this very peer is most likely on its way to it.
       const repeated = before?.has(index) === true ? 2 : 0
-      const rank = this.copies(index) * RANK_OF_COPY + repeated + (held(index) > 0 ? 1 : 0)
+      const rank = this.#sent.in(zone, index) * RANK_OF_COPY + repeated + (held(index) > 0 ? 1 : 0)
       if (rank >= bestRank) continue
       best = index
       bestRank = rank
     }
-    if (best !== undefined) this.count(ask.peer, best)
+    if (best !== undefined) this.count(ask.peer, best, zone)
     return best
   }
 
   /** Whether a chunk may be sent to a peer: once more to one that has been sent it already, and otherwise within the cap. */
   mayCount(peer: string, index: number): boolean {
-    return this.copies(index) < this.#maxCopies || this.#sentTo.get(peer)?.has(index) === true
+    return this.copies(index) < this.#maxCopies || this.#sentTo.get(peer)?.chunks.has(index) === true
   }
 
   /** Counts a chunk that was asked for by number. */
-  count(peer: string, index: number): void {
-    const sent = this.#sentTo.get(peer) ?? new Set()
+  count(peer: string, index: number, zone = ''): void {
+    const sent = this.#sentTo.get(peer) ?? { zone, chunks: new Set<number>() }
     this.#sentTo.set(peer, sent)
-    if (sent.has(index)) return
-    sent.add(index)
-    this.#sent[index] = this.copies(index) + 1
+    if (sent.chunks.has(index)) return
+    sent.chunks.add(index)
+    this.#sent.shift(sent.zone, index, 1)
   }
 
   /** A chunk was not sent to its end. */
   failed(peer: string, index: number): void {
-    if (this.#sentTo.get(peer)?.delete(index) === true) this.#sent[index] = this.copies(index) - 1
+    const sent = this.#sentTo.get(peer)
+    if (sent?.chunks.delete(index) === true) this.#sent.shift(sent.zone, index, -1)
   }
 
   /** A leech has gone, and what was sent to it with it, unless others hold it too. */
   departed(peer: string): void {
-    for (const index of this.#sentTo.get(peer) ?? []) this.#sent[index] = this.copies(index) - 1
+    const sent = this.#sentTo.get(peer)
+    for (const index of sent?.chunks ?? []) this.#sent.shift(sent?.zone ?? '', index, -1)
     this.#sentTo.delete(peer)
   }
 }

@@ -6,6 +6,8 @@ import { WireReader, WireWriter } from '../wire.ts'
 export const MAX_RENDEZVOUS_DIGESTS = 512
 /** Peers that an answer names for one blob. */
 export const RENDEZVOUS_PEERS = 20
+/** Addresses that an answer names of one peer. */
+export const RENDEZVOUS_ADDRESSES = 4
 /** Upper bound of an encoded message of either kind. */
 export const MAX_RENDEZVOUS_BYTES = 1024 * 1024
 
@@ -44,6 +46,33 @@ export function decodeRendezvousRequest(bytes: Uint8Array): RendezvousRequest {
 export function encodeRendezvousAnswer(answer: RendezvousAnswer): Uint8Array {
   const writer = new WireWriter()
   return writer.list(answer.peers, (peers) => writePeers(writer, peers)).finish()
+}
+
+/**
+ * Cuts an answer down to what a message may carry: few addresses of each peer, and of the peers for a blob those that fit into its
+ * equal part of the message.
+ */
+export function boundRendezvousAnswer(answer: RendezvousAnswer): RendezvousAnswer {
+  const most = Math.floor((MAX_RENDEZVOUS_BYTES - LENGTH_BYTES) / Math.max(1, answer.peers.length)) - LENGTH_BYTES
+  const peers = answer.peers.map((all) => {
+    let left = most
+    return all
+      .map(({ peerId, addresses }) => ({ peerId, addresses: addresses.slice(0, RENDEZVOUS_ADDRESSES) }))
+      .filter((peer) => {
+        const bytes = bytesOf(peer)
+        if (bytes > left) return false
+        left -= bytes
+        return true
+      })
+  })
+  return { peers }
+}
+
+/** Of a text or a list on the wire, before what it holds. */
+const LENGTH_BYTES = 2
+
+function bytesOf({ peerId, addresses }: PeerAddress): number {
+  return [peerId, ...addresses].reduce((sum, text) => sum + LENGTH_BYTES + Buffer.byteLength(text), LENGTH_BYTES)
 }
 
 /** @throws WireError */

@@ -1,11 +1,18 @@
 import type { PeerAddress } from '../exchange/frame.ts'
-import { decodeRendezvousRequest, encodeRendezvousAnswer, RENDEZVOUS_PEERS } from './rendezvous-messages.ts'
+import {
+  boundRendezvousAnswer,
+  decodeRendezvousRequest,
+  encodeRendezvousAnswer,
+  RENDEZVOUS_PEERS
+} from './rendezvous-messages.ts'
 import { RendezvousTable } from './rendezvous-table.ts'
 
 /** What the registry's rendezvous needs. */
 export interface RendezvousServerInit {
   readonly random: () => number
   readonly addressesOf: (peerId: string) => readonly string[]
+  /** Where a member is, by its certificate. @default all in one zone */
+  readonly zoneOf?: (peerId: string) => string | undefined
 }
 
 /** The registry's side of the rendezvous: who has what, as the agents say. */
@@ -25,14 +32,17 @@ export class RendezvousServer {
    */
   answer(peerId: string, message: Uint8Array): Uint8Array {
     const { want, have, gone } = decodeRendezvousRequest(message)
+    const { zoneOf } = this.#init
+    const zone = zoneOf?.(peerId)
+    const isNear = (id: string) => zoneOf?.(id) === zone
     const peers = want.map((digest) => {
-      const picked = this.#table.pick(digest, peerId, RENDEZVOUS_PEERS)
+      const picked = this.#table.pick(digest, peerId, RENDEZVOUS_PEERS, isNear)
       this.#table.add(digest, peerId)
       return picked.map((id) => this.#address(id)).filter(({ addresses }) => addresses.length > 0)
     })
     for (const digest of have) this.#table.add(digest, peerId)
     for (const digest of gone) this.#table.remove(digest, peerId)
-    return encodeRendezvousAnswer({ peers })
+    return encodeRendezvousAnswer(boundRendezvousAnswer({ peers }))
   }
 
   /** The link with a member has ended. */

@@ -1,9 +1,15 @@
 import type { Digest } from '@shoal/oci'
+import { mixZones } from '../node/zone-mix.ts'
 
 /** Blobs that a table remembers; the one touched longest ago goes first. */
 export const MAX_TABLE_DIGESTS = 200_000
 /** Peers that a table remembers for one blob. */
 export const MAX_TABLE_PEERS = 1_024
+/** Blobs that a table remembers of one peer; the one that it named longest ago goes first, and nobody else's. */
+export const MAX_PEER_DIGESTS = 20_000
+
+/** Peers that are drawn for one that is picked: among them are enough of the asker's zone, unless that is a very small one. */
+const SAMPLES_PER_PICK = 4
 
 /** Which peers have, or are fetching, which blobs: what the registry's rendezvous knows. Soft state, bounded. */
 export class RendezvousTable {
@@ -27,7 +33,10 @@ export class RendezvousTable {
       holders.add(peerId)
       const held = this.#held.get(peerId) ?? new Set()
       this.#held.set(peerId, held)
+      held.delete(digest)
       held.add(digest)
+      const [first] = held
+      if (held.size > MAX_PEER_DIGESTS && first !== undefined) this.remove(first, peerId)
     }
     if (this.#holders.size <= MAX_TABLE_DIGESTS) return
     const oldest = this.#holders.keys().next().value
@@ -49,10 +58,15 @@ export class RendezvousTable {
     for (const digest of [...(this.#held.get(peerId) ?? [])]) this.remove(digest, peerId)
   }
 
-  /** Up to `count` peers, chosen at random, but not the asker. */
-  pick(digest: Digest, asker: string, count: number): string[] {
+  /**
+   * Up to `count` peers, chosen at random, but not the asker.
+   *
+   * @param isNear whether a peer is in the asker's zone: most of those that are picked are, see {@link mixZones}
+   */
+  pick(digest: Digest, asker: string, count: number, isNear: (peerId: string) => boolean = () => true): string[] {
     const candidates = [...(this.#holders.get(digest) ?? [])].filter((peerId) => peerId !== asker)
-    for (let i = 0; i < Math.min(count, candidates.length); i++) {
+    const sampled = Math.min(SAMPLES_PER_PICK * count, candidates.length)
+    for (let i = 0; i < sampled; i++) {
       const j = i + Math.floor(this.#random() * (candidates.length - i))
       const a = candidates[i]
       const b = candidates[j]
@@ -60,6 +74,6 @@ export class RendezvousTable {
       candidates[i] = b
       candidates[j] = a
     }
-    return candidates.slice(0, count)
+    return mixZones(candidates.slice(0, sampled), count, isNear)
   }
 }

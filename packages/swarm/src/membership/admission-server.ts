@@ -17,7 +17,7 @@ export interface AdmissionServerInit {
   /** Milliseconds since the epoch. */
   readonly wallClock: () => number
   /** Members that can be dialled, but not this one, in random order. */
-  readonly members: (except: string) => readonly PeerAddress[]
+  readonly members: (except: string, zone: string) => readonly PeerAddress[]
   readonly logger: Logger
 }
 
@@ -63,7 +63,7 @@ export class AdmissionServer {
       return { admitted: false, reason: 'the join token is not the one of this registry' }
     }
     this.#init.logger.info({ peer: peerId, zone }, 'admitted a node')
-    const neighbours = this.#init.members(peerId).slice(0, NEIGHBOURS_TOLD)
+    const neighbours = this.#init.members(peerId, zone).slice(0, NEIGHBOURS_TOLD)
     return { admitted: true, certificate: this.issue(peerId, 'agent', zone), neighbours }
   }
 }

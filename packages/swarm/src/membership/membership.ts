@@ -58,6 +58,11 @@ export class Membership {
     return this.#bytes
   }
 
+  /** The zone that the certificate names, which is what peers go by. */
+  get zone(): string {
+    return this.#certificate?.zone ?? this.#init.zone
+  }
+
   get state(): MembershipState {
     return this.#state
   }
@@ -110,7 +115,9 @@ export class Membership {
 
   #needsRenewal(): boolean {
     if (this.#certificate === undefined) return true
-    const { issuedAtMs, expiresAtMs } = this.#certificate
+    const { issuedAtMs, expiresAtMs, zone } = this.#certificate
+    // The node has been moved since: its peers go by the certificate.
+    if (zone !== this.#init.zone) return true
     return this.#init.wallClock() > (issuedAtMs + expiresAtMs) / 2
   }
 

@@ -18,6 +18,7 @@ interface Known {
   notBefore: number
   wantedUntil: number
   scarceUntil: number
+  zone: string | undefined
 }
 
 /** Members that could be dialled, bounded, each with its own back-off. Pure state: time is handed in, in ms. */
@@ -34,7 +35,14 @@ export class KnownPeers {
     const fresh = boundAddresses(addresses)
     if (known === undefined) {
       this.#makeRoom()
-      this.#peers.set(peerId, { addresses: fresh, failures: 0, notBefore: 0, wantedUntil: 0, scarceUntil: 0 })
+      this.#peers.set(peerId, {
+        addresses: fresh,
+        failures: 0,
+        notBefore: 0,
+        wantedUntil: 0,
+        scarceUntil: 0,
+        zone: undefined
+      })
       return
     }
     if (fresh.length === 0) return
@@ -71,10 +79,12 @@ export class KnownPeers {
     known.failures++
   }
 
-  /** It is linked. */
-  reached(peerId: string): void {
+  /** It is linked, and its certificate says where it is. */
+  reached(peerId: string, zone?: string): void {
     const known = this.#peers.get(peerId)
-    if (known !== undefined) known.failures = 0
+    if (known === undefined) return
+    known.failures = 0
+    known.zone = zone ?? known.zone
   }
 
   /** A good link with it has ended. */
@@ -86,9 +96,14 @@ export class KnownPeers {
   /** Those that may be dialled now, but for the ones that `except` holds back. */
   candidates(now: number, except: (peerId: string) => boolean): NeighbourCandidate[] {
     const candidates: NeighbourCandidate[] = []
-    for (const [peerId, { notBefore, wantedUntil, scarceUntil }] of this.#peers) {
+    for (const [peerId, { notBefore, wantedUntil, scarceUntil, zone }] of this.#peers) {
       if (notBefore > now || except(peerId)) continue
-      candidates.push({ peerId, wanted: wantedUntil > now, scarce: scarceUntil > now })
+      candidates.push({
+        peerId,
+        wanted: wantedUntil > now,
+        scarce: scarceUntil > now,
+        ...(zone === undefined ? {} : { zone })
+      })
     }
     return candidates
   }

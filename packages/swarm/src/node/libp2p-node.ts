@@ -12,6 +12,7 @@ import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { decode as decodeMultihash } from 'multiformats/hashes/digest'
 import type { Identity } from '../identity.ts'
+import { MAX_LINKS, MAX_UNPROVEN_LINKS } from '../peers/peer-links.ts'
 import { announceable, type ListenAddress, listenMultiaddrs } from './listen-addresses.ts'
 import { PeerDatastore } from './peer-datastore.ts'
 
@@ -25,7 +26,8 @@ const REPROVIDE_INTERVAL_MS = 3_600_000
 const REPROVIDE_THRESHOLD_MS = 12 * 3_600_000
 /** Where kad-dht keeps provider records in its datastore: below it the key's multihash, then the provider. */
 const PROVIDER_RECORDS = '/dht/provider/'
-const MAX_CONNECTIONS = 1_000
+/** Every link has one; a registry has as many as agents. */
+const MAX_CONNECTIONS = MAX_LINKS + MAX_UNPROVEN_LINKS
 /** A rollout makes many nodes dial one at the same moment, often from behind one address. */
 const MAX_PENDING_CONNECTIONS = 256
 const INBOUND_PER_SECOND_AND_HOST = 256

@@ -16,6 +16,8 @@ const SHORT_LINK_MS = 5_000
 export interface NeighbourhoodInit {
   /** Our own peer id, and the registry's, which others see to. */
   readonly except: readonly string[]
+  /** Our own zone. @default '' */
+  readonly zone?: () => string
   readonly clock: Clock
   readonly random: () => number
   readonly logger: Logger
@@ -93,12 +95,13 @@ export class Neighbourhood {
     return this.#init.peers().filter(({ role }) => role === 'agent').length
   }
 
-  onLink(peerId: string, addresses: readonly string[]): void {
+  /** A link is ready; `zone`: where the peer is, by its certificate. */
+  onLink(peerId: string, addresses: readonly string[], zone?: string): void {
     const now = this.#init.clock.now()
     if (!this.#isOther({ peerId })) return
     this.#linking.delete(peerId)
     this.#known.learn({ peerId, addresses }, now)
-    this.#known.reached(peerId)
+    this.#known.reached(peerId, zone)
     this.#tracked.set(peerId, { since: now, bytes: 0, lastUsefulAt: undefined })
     this.#chooseSoon()
   }
@@ -129,6 +132,7 @@ export class Neighbourhood {
     const { clock, random, isTaken, drop, logger } = this.#init
     const now = clock.now()
     const choice = chooseNeighbours({
+      zone: this.#init.zone?.() ?? '',
       links: this.#links(now),
       known: this.#known.candidates(now, (peerId) => this.#linking.has(peerId) || isTaken(peerId)),
       dialling: this.#linking.size,

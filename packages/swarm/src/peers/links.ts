@@ -7,7 +7,8 @@ export const RACE_MS = 5_000
 export class Links {
   readonly #self: string
   readonly #ready = new Map<string, LinkState>()
-  readonly #candidates = new Set<LinkState>()
+  /** With the hosts that they come from. */
+  readonly #candidates = new Map<LinkState, string | undefined>()
 
   /** @param self our own peer id */
   constructor(self: string) {
@@ -23,12 +24,19 @@ export class Links {
     return this.#candidates.size
   }
 
+  /** How many of those a host has opened. */
+  unprovenFrom(host: string): number {
+    let count = 0
+    for (const from of this.#candidates.values()) if (from === host) count++
+    return count
+  }
+
   get ready(): readonly LinkState[] {
     return [...this.#ready.values()]
   }
 
   get all(): readonly LinkState[] {
-    return [...this.#ready.values(), ...this.#candidates]
+    return [...this.#ready.values(), ...this.#candidates.keys()]
   }
 
   /** The ready link with a peer. */
@@ -41,9 +49,9 @@ export class Links {
     return this.all.filter(({ link }) => link.peerId === peerId)
   }
 
-  /** Adds a link on which nothing has been said yet. */
-  add(candidate: LinkState): void {
-    this.#candidates.add(candidate)
+  /** Adds a link on which nothing has been said yet; `host`: where the one comes from that opened it. */
+  add(candidate: LinkState, host?: string): void {
+    this.#candidates.set(candidate, host)
   }
 
   /**

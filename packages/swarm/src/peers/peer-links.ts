@@ -6,7 +6,7 @@ import type { Lane } from '../exchange/lane.ts'
 import { type ExchangeFrame, LaneLink, type Link, type LinkInit } from '../exchange/link.ts'
 import type { DirectLanes } from '../lane/direct-lanes.ts'
 import type { Logger } from '../logger.ts'
-import { type Certificate, CertificateError } from '../membership/certificate.ts'
+import { type Certificate, CertificateError, type Role } from '../membership/certificate.ts'
 import type { RateLimiter } from '../rate-limiter.ts'
 import type { SwarmMetrics } from '../swarm-metrics.ts'
 import type { TransferMetrics } from '../transfer-metrics.ts'
@@ -14,11 +14,14 @@ import { WireError } from '../wire.ts'
 import { LinkState } from './link-state.ts'
 import { Links } from './links.ts'
 import { UploadSlots } from './upload-slots.ts'
+import { ZoneBytes, type ZoneSide } from './zone-bytes.ts'
 
 /** Peers that a process keeps links with. */
 export const MAX_LINKS = 4_096
 /** Links on which the peer has not shown its certificate yet; a further one is refused. */
 export const MAX_UNPROVEN_LINKS = 256
+/** The same from one host: agents may share an address, but no address may have all the places. */
+export const MAX_UNPROVEN_LINKS_PER_HOST = 128
 /** A peer that has not said a good hello within this time is dropped. */
 export const HELLO_TIMEOUT_MS = 5_000
 /** A peer that owes us something and has been silent for this long is asked whether it is there. */
@@ -48,6 +51,8 @@ export interface PeerLinksInit {
   /** Our certificate; undefined before we were admitted. */
   readonly certificate: () => Uint8Array | undefined
   readonly verify: (certificate: Uint8Array, peerId: string) => Certificate
+  /** The zone that our own certificate names. @default '' */
+  readonly zone?: () => string
   /** Whether a certificate that was good is so no more. */
   readonly isExpired: (certificate: Certificate) => boolean
   /** Direct lanes; undefined for none: all goes over libp2p. */
@@ -61,6 +66,14 @@ export interface PeerLinksInit {
   readonly onBan: (peerId: string) => void
   /** Makes a link over a lane. @default LaneLink */
   readonly createLink?: (init: LinkInit) => Link
+}
+
+/** Who a peer is, by its certificate. */
+export interface PeerPlace {
+  readonly role: Role
+  readonly zone: string
+  /** Whether its zone is ours. */
+  readonly near: boolean
 }
 
 /** Frames about blobs: all but those that the links deal with themselves. */
@@ -84,6 +97,8 @@ export interface PeerLinksHandler {
 
 /** The links of a node: makes them, checks who is at the other end, gives them direct lanes and notices when they die. */
 export class PeerLinks {
+  /** Payload by zone. */
+  readonly zoneBytes = new ZoneBytes()
   readonly #init: PeerLinksInit
   readonly #handler: PeerLinksHandler
   readonly #links: Links
@@ -110,6 +125,16 @@ export class PeerLinks {
   /** The ready link with a peer. */
   get(peerId: string): LinkState | undefined {
     return this.#links.get(peerId)
+  }
+
+  #sideOf({ certificate }: LinkState): ZoneSide {
+    return certificate?.zone === (this.#init.zone?.() ?? '') ? 'same' : 'other'
+  }
+
+  /** Who a linked peer is, by its certificate. */
+  placeOf(peerId: string): PeerPlace {
+    const { role = 'agent', zone = '' } = this.get(peerId)?.certificate ?? {}
+    return { role, zone, near: zone === (this.#init.zone?.() ?? '') }
   }
 
   /** Whether there is a link with a peer, or one is being made. */
@@ -140,6 +165,8 @@ export class PeerLinks {
     if (certificate === undefined || bans.has(peerId)) return false
     if (dialled && this.#links.get(peerId) !== undefined) return false
     if (this.#links.ready.length >= MAX_LINKS || this.#links.unproven >= MAX_UNPROVEN_LINKS) return false
+    const host = this.#init.hostOf(peerId)
+    if (!dialled && host !== undefined && this.#links.unprovenFrom(host) >= MAX_UNPROVEN_LINKS_PER_HOST) return false
     const linkInit: LinkInit = {
       lane,
       peerId,
@@ -152,6 +179,7 @@ export class PeerLinks {
         onFrame: (frame) => this.#onFrame(state, frame),
         onPiece: (header, length) => {
           state.bytesReceived += length
+          this.zoneBytes.received(this.#sideOf(state), length)
           return this.#handler.onPiece(state, header, length)
         },
         onClose: (error) => this.#onClose(state, error)
@@ -167,11 +195,12 @@ export class PeerLinks {
         ...this.#init.transfer,
         sent: (to, kind, bytes) => {
           state.bytesSent += bytes
+          this.zoneBytes.sent(this.#sideOf(state), bytes)
           this.#init.transfer.sent(to, kind, bytes)
         }
       }
     })
-    this.#links.add(state)
+    this.#links.add(state, dialled ? undefined : host)
     clock.after(HELLO_TIMEOUT_MS, () => {
       if (state.certificate === undefined) link.close(new CertificateError('the peer showed no certificate in time'))
     })
