@@ -1,7 +1,14 @@
 import type { AddressInfo } from 'node:net'
 import type { ContentStore } from '@shoal/content'
 import type { RegistryClient } from '@shoal/oci'
-import { type AgentSwarm, type Clock, type Logger, systemClock, type TransferMetrics } from '@shoal/swarm'
+import {
+  type AgentSwarm,
+  type Clock,
+  type Logger,
+  RegistryBreaker,
+  systemClock,
+  type TransferMetrics
+} from '@shoal/swarm'
 import type { Registry } from 'prom-client'
 import { createAgentMetrics } from './agent-metrics.ts'
 import { BlobFetcher } from './blob-fetcher.ts'
@@ -9,7 +16,6 @@ import type { BlobNames } from './blob-names.ts'
 import { ImagePrefetcher } from './image-prefetcher.ts'
 import { ManifestFetcher } from './manifest-fetcher.ts'
 import { createMirror } from './mirror.ts'
-import { RegistryBreaker } from './registry-breaker.ts'
 import { TagMemory } from './tag-memory.ts'
 import { Tags } from './tags.ts'
 

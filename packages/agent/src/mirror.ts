@@ -11,13 +11,12 @@ import {
   parseDistributionPath,
   type RegistryClient
 } from '@shoal/oci'
-import type { Logger, TransferMetrics } from '@shoal/swarm'
+import type { Logger, RegistryBreaker, TransferMetrics } from '@shoal/swarm'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { AgentMetrics } from './agent-metrics.ts'
 import type { BlobFetcher } from './blob-fetcher.ts'
 import type { FetchedManifest, ManifestFetcher } from './manifest-fetcher.ts'
 import { type MirrorNames, resolveRepository } from './mirror-names.ts'
-import type { RegistryBreaker } from './registry-breaker.ts'
 import type { ResolvedTag, Tags } from './tags.ts'
 
 /** A HEAD for a blob that is not here must be answered by the registry within this time. */

@@ -1,7 +1,6 @@
 import type { Digest, RegistryClient } from '@shoal/oci'
-import type { Clock, Logger } from '@shoal/swarm'
+import { type Clock, isRefusal, type Logger, type RegistryBreaker } from '@shoal/swarm'
 import type { AgentMetrics } from './agent-metrics.ts'
-import { isRefusal, type RegistryBreaker } from './registry-breaker.ts'
 import type { TagMemory } from './tag-memory.ts'
 
 /** The registry is not asked again for a tag within this time. */

@@ -9,6 +9,7 @@ export interface OpenedBlob {
   /** Which of them `body` should give. */
   readonly range: ByteRange
   readonly body: AsyncIterable<Uint8Array>
+  readonly etag?: string | undefined
 }
 
 /** How a body goes on when it breaks. */
