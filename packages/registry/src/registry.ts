@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Logger, TransferMetrics } from '@shoal/swarm'
+import { type Logger, systemClock, type TransferMetrics } from '@shoal/swarm'
 import type { FastifyInstance } from 'fastify'
 import type { Registry as MetricsRegistry } from 'prom-client'
 import { Access, type Anonymous } from './access.ts'
@@ -27,6 +27,11 @@ import { upgradeMetadata } from './metadata-upgrade.ts'
 import { createRegistryMetrics, type RegistryMetrics } from './metrics.ts'
 import { addOpenApiRoute } from './openapi/openapi-route.ts'
 import { Policies, type Policy } from './policies.ts'
+import { isFillId } from './proxy/blob-fill.ts'
+import { ProxyCache, retentionPolicies } from './proxy/proxy-cache.ts'
+import { createProxyMetrics, type ProxyMetrics } from './proxy/proxy-metrics.ts'
+import type { UpstreamStatus } from './proxy/upstream.ts'
+import type { UpstreamConfig } from './proxy/upstream-config.ts'
 import { PULL_TIME_GRANULARITY_MS, PullTimes } from './pull-times.ts'
 import { Quotas } from './quotas.ts'
 import { ReferrerHandlers } from './referrer-handlers.ts'
@@ -70,6 +75,8 @@ export interface RegistryInit {
    * the name does not matter. @default []
    */
   readonly names?: readonly string[]
+  /** Registries whose images are to be had here. @default [] */
+  readonly upstreams?: readonly UpstreamConfig[]
   readonly seeder: Seeder
   readonly mesh: () => MeshAddress
   /** What tags are kept, which may not move, how large repositories may become. @default [] */
@@ -89,7 +96,7 @@ export interface Registry {
   stop(): Promise<void>
   /** Where it listens; what was asked for while it does not. */
   readonly address: { readonly host: string; readonly port: number }
-  status(): Promise<{ repositories: number; uploads: number }>
+  status(): Promise<{ repositories: number; uploads: number; upstreams: readonly UpstreamStatus[] }>
   ready(): boolean
 }
 
@@ -108,6 +115,9 @@ interface Parts {
   readonly collector: Collector
   readonly pulls: PullTimes
   readonly uploads: Uploads
+  readonly reader: ManifestReader
+  readonly sender: ContentSender
+  readonly proxy: ProxyCache | undefined
 }
 
 /** What exists while the registry runs. */
@@ -123,6 +133,7 @@ class RegistryServer implements Registry {
   readonly #now: () => number
   readonly #metrics: RegistryMetrics
   readonly #foreignMetrics: ForeignMetrics
+  readonly #proxyMetrics: ProxyMetrics
   #running: Running | undefined
   #stopping = false
   /** Starts and stops take place one after the other. */
@@ -136,6 +147,10 @@ class RegistryServer implements Registry {
       quotas: () => this.#running?.quotas.usage ?? []
     })
     this.#foreignMetrics = createForeignMetrics(init.metrics, init.transfer)
+    this.#proxyMetrics = createProxyMetrics(init.metrics, init.transfer, {
+      upstreams: () => this.#running?.proxy?.status ?? [],
+      fills: () => this.#running?.proxy?.fills ?? 0
+    })
   }
 
   get address(): { host: string; port: number } {
@@ -149,9 +164,10 @@ class RegistryServer implements Registry {
     return this.#running !== undefined && !this.#stopping
   }
 
-  async status(): Promise<{ repositories: number; uploads: number }> {
+  async status(): Promise<{ repositories: number; uploads: number; upstreams: readonly UpstreamStatus[] }> {
     const repositories = (await this.#running?.metadata.countRepositories()) ?? 0
-    return { repositories, uploads: this.#running?.uploads.count ?? 0 }
+    const { proxy, uploads } = this.#running ?? {}
+    return { repositories, uploads: uploads?.count ?? 0, upstreams: proxy?.status ?? [] }
   }
 
   async start(): Promise<void> {
@@ -184,11 +200,12 @@ class RegistryServer implements Registry {
     const { directory, listen, logger, store } = this.#init
     const metadata = await LevelMetadata.open(join(directory, 'metadata'))
     const parts = this.#parts(metadata)
-    const { collector, pulls, quotas, uploads } = parts
+    const { collector, proxy, pulls, quotas, uploads } = parts
     const app = createServer({ logger, metrics: this.#metrics })
     try {
       await upgradeMetadata(metadata, store)
       await uploads.restore()
+      await proxy?.start()
       await quotas.count()
       this.#addRoutes(app, parts)
       await app.listen({ ...listen })
@@ -208,7 +225,7 @@ class RegistryServer implements Registry {
     const { logger, store } = this.#init
     const now = this.#now
     const warn = (message: string) => (err: unknown) => logger.warn({ err }, message)
-    const policies = new Policies(this.#init.policies ?? [])
+    const policies = new Policies([...(this.#init.policies ?? []), ...retentionPolicies(this.#init.upstreams ?? [])])
     const quotas = new Quotas({ metadata, policies })
     const holdings = new Holdings({ metadata, quotas })
     const leases = new Leases({ records: metadata.leases, now, onError: warn('a lease could not be written') })
@@ -217,28 +234,39 @@ class RegistryServer implements Registry {
       store,
       records: metadata.uploads,
       now,
+      isForeign: isFillId,
       onError: warn('the record of an upload that is over could not be removed')
     })
     const metrics = this.#metrics
     const collector = new Collector({ store, metadata, holdings, leases, policies, pulls, now, logger, metrics })
-    return { metadata, policies, quotas, holdings, leases, pulls, uploads, collector }
+    const reader = new ManifestReader(store)
+    const sender = new ContentSender({ store, transfer: this.#init.transfer, logger })
+    const proxy = this.#proxy({ metadata, holdings, leases, reader, sender })
+    return { metadata, policies, quotas, holdings, leases, pulls, uploads, collector, reader, sender, proxy }
+  }
+
+  #proxy(parts: Pick<Parts, 'holdings' | 'leases' | 'metadata' | 'reader' | 'sender'>): ProxyCache | undefined {
+    const { logger, seeder, store, upstreams = [] } = this.#init
+    if (upstreams.length === 0) return undefined
+    const common = { store, seeder, logger, clock: systemClock, now: this.#now, metrics: this.#proxyMetrics }
+    return new ProxyCache({ ...parts, ...common, upstreams })
   }
 
   #addRoutes(app: FastifyInstance, parts: Parts): void {
-    const { adminPassword, anonymous, logger, mesh, names = [], seeder, store, transfer } = this.#init
-    const { collector, metadata, pulls } = parts
+    const { adminPassword, anonymous, mesh, names = [], seeder, store } = this.#init
+    const { collector, metadata, proxy, pulls, reader } = parts
     const { sparseImages = DEFAULT_SPARSE_IMAGES } = this.#init
-    const reader = new ManifestReader(store)
     const foreign = this.#foreignProxy(parts, reader)
     app.addHook('preClose', async () => await foreign?.close())
+    app.addHook('preClose', async () => await proxy?.close())
     const now = this.#now
     const tokens = new TokenIssuer(now)
     const access = new Access({ anonymous, adminPassword, tokens })
-    const sender = new ContentSender({ store, transfer, logger })
-    const shared = { ...parts, store, sender, seeder, now }
+    const shared = { ...parts, store, seeder, now }
     addDistributionRoutes(app, {
       access,
       names: new Set(names),
+      proxy,
       manifests: new ManifestHandlers({ ...shared, sparseImages }),
       blobs: new BlobHandlers({ ...shared, foreign }),
       uploads: new UploadHandlers(shared),

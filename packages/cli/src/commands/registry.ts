@@ -13,6 +13,7 @@ import { DEFAULT_REGISTRY_DATA } from './data-folders.ts'
 import { DEFAULT_P2P_LISTEN, DEFAULT_REGISTRY_ADMIN_LISTEN, DEFAULT_REGISTRY_LISTEN } from './default-addresses.ts'
 import { LANE_OPTIONS, laneFrom } from './lane-options.ts'
 import { serve } from './serve.ts'
+import { UPSTREAM_OPTIONS, upstreamsFrom } from './upstream-options.ts'
 
 const DEFAULT_ANONYMOUS = 'pull'
 const MAX_SEED_COPIES = 10_000
@@ -35,6 +36,7 @@ export const registryCommand = defineCommand({
     'admin-listen': defaulted(ADDRESS, DEFAULT_REGISTRY_ADMIN_LISTEN, 'where health, metrics and status are'),
     anonymous: defaulted(choice('none', 'pull', 'push'), DEFAULT_ANONYMOUS, 'what callers without credentials may do'),
     ...CONTENT_OPTIONS,
+    ...UPSTREAM_OPTIONS,
     zone: optional(NAME, 'where it is, such as a rack or an availability zone'),
     'upload-rate': optional(RATE, 'most bytes per second that it sends to peers (default no limit)'),
     'seed-copies': optional(
@@ -56,6 +58,7 @@ export const registryCommand = defineCommand({
       adminListen: values['admin-listen'],
       anonymous: values.anonymous,
       content: contentFrom(values),
+      upstreams: await upstreamsFrom(values, context),
       zone: values.zone ?? '',
       uploadRate: values['upload-rate'],
       seedCopies: values['seed-copies'],

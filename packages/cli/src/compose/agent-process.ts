@@ -93,6 +93,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningProcess> {
       registry: { url: config.registryUrl, reachable: swarm.registryLinked },
       admitted: swarm.membership.state === 'admitted',
       repositories: undefined,
+      upstreams: [],
       transfers: swarm.transfers.map((transfer) => ({ ...transfer, size: transfer.size ?? 0 }))
     })
     const admin = createAdminServer({ listen: config.adminListen, metrics, notReady, status })

@@ -37,6 +37,8 @@ export interface RegistryConfig {
   readonly anonymous: 'none' | 'pull' | 'push'
   /** What may be pushed. @default what the registry does by itself */
   readonly content?: Pick<RegistryInit, 'foreignAddresses' | 'foreignLayers' | 'sparseImages'>
+  /** Registries whose images are to be had here. @default [] */
+  readonly upstreams?: RegistryInit['upstreams']
   readonly zone: string
   /** Bytes per second to peers; undefined for no limit. */
   readonly uploadRate: number | undefined
@@ -95,6 +97,7 @@ export async function startRegistry(config: RegistryConfig): Promise<RegistryPro
       ...config.content,
       seeder: swarm,
       policies: config.policies ?? [],
+      upstreams: config.upstreams ?? [],
       mesh: () => ({ peerId: swarm.peerId, addresses: [...swarm.addresses] }),
       logger: logger.child({ part: 'registry' }),
       metrics,
@@ -102,12 +105,16 @@ export async function startRegistry(config: RegistryConfig): Promise<RegistryPro
     })
     teardown.add('registry', () => registry.stop())
     const notReady = (): string[] => (registry.ready() ? [] : ['the registry is starting or stopping'])
+    const registryFacts = async () => {
+      const { repositories, upstreams } = await registry.status()
+      return { repositories, upstreams }
+    }
     const status = async () => ({
       role: 'registry',
       ...commonStatus({ startedAt, version: VERSION, zone: config.zone, store, transfer, swarm }),
       registry: undefined,
       admitted: undefined,
-      repositories: (await registry.status()).repositories,
+      ...(await registryFacts()),
       transfers: []
     })
     const admin = createAdminServer({ listen: config.adminListen, metrics, notReady, status })

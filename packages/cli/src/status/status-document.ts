@@ -11,12 +11,22 @@ export interface StatusDocument {
   readonly registry: { readonly url: string; readonly reachable: boolean } | undefined
   readonly admitted: boolean | undefined
   readonly repositories: number | undefined
+  /** Registries whose images this one caches. */
+  readonly upstreams: readonly UpstreamState[]
   readonly peers: readonly PeerStatus[]
   readonly store: { readonly bytes: number; readonly blobs: number; readonly limitBytes: number | undefined }
   readonly transfers: readonly TransferStatus[]
   readonly bytesReceived: { readonly peer: number; readonly registry: number; readonly upstream: number }
   readonly bytesSent: { readonly peer: number; readonly client: number }
   readonly banned: number
+}
+
+export interface UpstreamState {
+  readonly host: string
+  readonly up: boolean
+  /** Requests under way, and those that wait for their turn. */
+  readonly running: number
+  readonly waiting: number
 }
 
 export interface PeerStatus {
@@ -58,6 +68,7 @@ export function parseStatus(value: unknown): StatusDocument | undefined {
         : undefined,
     admitted: boolean(value, 'admitted'),
     repositories: optionalNumber(value, 'repositories'),
+    upstreams: list(value, 'upstreams').map(parseUpstream),
     peers: list(value, 'peers').map(parsePeer),
     store: {
       bytes: number(store, 'bytes'),
@@ -72,6 +83,15 @@ export function parseStatus(value: unknown): StatusDocument | undefined {
     },
     bytesSent: { peer: number(sent, 'peer'), client: number(sent, 'client') },
     banned: number(value, 'banned')
+  }
+}
+
+function parseUpstream(value: unknown): UpstreamState {
+  return {
+    host: text(value, 'host') ?? '',
+    up: field(value, 'up') === true,
+    running: number(value, 'running'),
+    waiting: number(value, 'waiting')
   }
 }
 
