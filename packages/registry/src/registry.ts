@@ -28,6 +28,8 @@ import { createRegistryMetrics, type RegistryMetrics } from './metrics.ts'
 import { addOpenApiRoute } from './openapi/openapi-route.ts'
 import { Policies, type Policy } from './policies.ts'
 import { isFillId } from './proxy/blob-fill.ts'
+import { addFillRoutes } from './proxy/fill-routes.ts'
+import { upstreamNames } from './proxy/proxied-name.ts'
 import { ProxyCache, retentionPolicies } from './proxy/proxy-cache.ts'
 import { createProxyMetrics, type ProxyMetrics } from './proxy/proxy-metrics.ts'
 import type { UpstreamStatus } from './proxy/upstream.ts'
@@ -96,7 +98,9 @@ export interface Registry {
   stop(): Promise<void>
   /** Where it listens; what was asked for while it does not. */
   readonly address: { readonly host: string; readonly port: number }
-  status(): Promise<{ repositories: number; uploads: number; upstreams: readonly UpstreamStatus[] }>
+  status(): Promise<{ repositories: number; uploads: number }>
+  /** How the upstreams are. */
+  readonly upstreams: readonly UpstreamStatus[]
   ready(): boolean
 }
 
@@ -148,7 +152,7 @@ class RegistryServer implements Registry {
     })
     this.#foreignMetrics = createForeignMetrics(init.metrics, init.transfer)
     this.#proxyMetrics = createProxyMetrics(init.metrics, init.transfer, {
-      upstreams: () => this.#running?.proxy?.status ?? [],
+      upstreams: () => this.upstreams,
       fills: () => this.#running?.proxy?.fills ?? 0
     })
   }
@@ -164,10 +168,13 @@ class RegistryServer implements Registry {
     return this.#running !== undefined && !this.#stopping
   }
 
-  async status(): Promise<{ repositories: number; uploads: number; upstreams: readonly UpstreamStatus[] }> {
+  get upstreams(): readonly UpstreamStatus[] {
+    return this.#running?.proxy?.status ?? []
+  }
+
+  async status(): Promise<{ repositories: number; uploads: number }> {
     const repositories = (await this.#running?.metadata.countRepositories()) ?? 0
-    const { proxy, uploads } = this.#running ?? {}
-    return { repositories, uploads: uploads?.count ?? 0, upstreams: proxy?.status ?? [] }
+    return { repositories, uploads: this.#running?.uploads.count ?? 0 }
   }
 
   async start(): Promise<void> {
@@ -275,7 +282,9 @@ class RegistryServer implements Registry {
     })
     addCatalogRoutes(app, { access, metadata })
     addTokenRoutes(app, { access, tokens, now })
-    addMeshRoutes(app, { store, access, mesh })
+    const upstreams = upstreamNames(this.#init.upstreams ?? [])
+    addMeshRoutes(app, { store, access, mesh: () => (upstreams.length === 0 ? mesh() : { ...mesh(), upstreams }) })
+    if (proxy !== undefined) addFillRoutes(app, { access, proxy })
     addGcRoutes(app, { access, collector })
     const views = new ArtifactViews({ metadata, reader, pulls })
     addArtifactRoutes(app, { access, metadata, views })

@@ -105,16 +105,13 @@ export async function startRegistry(config: RegistryConfig): Promise<RegistryPro
     })
     teardown.add('registry', () => registry.stop())
     const notReady = (): string[] => (registry.ready() ? [] : ['the registry is starting or stopping'])
-    const registryFacts = async () => {
-      const { repositories, upstreams } = await registry.status()
-      return { repositories, upstreams }
-    }
     const status = async () => ({
       role: 'registry',
       ...commonStatus({ startedAt, version: VERSION, zone: config.zone, store, transfer, swarm }),
       registry: undefined,
       admitted: undefined,
-      ...(await registryFacts()),
+      repositories: (await registry.status()).repositories,
+      upstreams: registry.upstreams,
       transfers: []
     })
     const admin = createAdminServer({ listen: config.adminListen, metrics, notReady, status })

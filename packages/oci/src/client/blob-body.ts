@@ -65,3 +65,8 @@ export async function* skipBytes(body: AsyncIterable<Uint8Array>, length: number
     if (dropped < bytes.length) yield bytes.subarray(dropped)
   }
 }
+
+/** An entity tag that names bytes and not only what they mean. */
+export function strongTag(etag: string | undefined): string | undefined {
+  return etag !== undefined && /^"[^"]{1,200}"$/.test(etag) ? etag : undefined
+}

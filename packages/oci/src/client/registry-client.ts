@@ -6,7 +6,7 @@ import { isOciErrorCode, OciError, parseErrorEnvelope } from '../errors.ts'
 import { manifestMediaType } from '../manifest.ts'
 import { MANIFEST_ACCEPT } from '../media-types.ts'
 import { Authorizer, type Credentials } from './authorizer.ts'
-import { type OpenedBlob, resumingBody, skipBytes } from './blob-body.ts'
+import { type OpenedBlob, resumingBody, skipBytes, strongTag } from './blob-body.ts'
 import { type ConnectionOptions, Http, type HttpAnswer, type HttpRequest, readBody } from './http.ts'
 import { RegistryUnreachableError } from './registry-unreachable.ts'
 import { backoffMs, DEFAULT_ATTEMPTS, isTransient, MAX_RETRY_AFTER_MS, pause, retryAfterMs } from './retry.ts'
@@ -56,7 +56,11 @@ export interface FetchedManifest {
 }
 
 /** What is known of a manifest without its bytes. */
-export type ManifestHead = Omit<FetchedManifest, 'bytes'> & { readonly size: number }
+export type ManifestHead = Omit<FetchedManifest, 'bytes'> & {
+  readonly size: number
+  /** The registry says that this is what it knew once, and not what holds now (`Warning: 110`). */
+  readonly stale?: boolean
+}
 
 /** A blob, or a part of one. */
 export interface FetchedBlob {
@@ -131,7 +135,9 @@ export class RegistryClient {
     const digest = answer.headers['docker-content-digest'] ?? reference
     const size = Number(answer.headers['content-length'])
     const mediaType = answer.headers['content-type']
-    if (isDigest(digest) && Number.isSafeInteger(size) && mediaType !== undefined) return { digest, size, mediaType }
+    if (isDigest(digest) && Number.isSafeInteger(size) && mediaType !== undefined) {
+      return { digest, size, mediaType, ...(answer.headers.warning?.startsWith('110') === true ? { stale: true } : {}) }
+    }
     // A registry may leave these headers out; the manifest itself says the same.
     const manifest = await this.getManifest(repository, reference, options)
     return manifest && { digest: manifest.digest, mediaType: manifest.mediaType, size: manifest.bytes.length }
@@ -374,11 +380,6 @@ export class RegistryClient {
     if (status === 429) return new OciError('TOOMANYREQUESTS', what, { status, retryAfterMs: retryAfter })
     return new RegistryUnreachableError(this.host, `it answered with status ${status}`, { retryAfterMs: retryAfter })
   }
-}
-
-/** A tag that names bytes and not only what they mean. */
-function strongTag(etag: string | undefined): string | undefined {
-  return etag !== undefined && /^"[^"]{1,200}"$/.test(etag) ? etag : undefined
 }
 
 function pullScope(repository: string): string {

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { StoreClosedError, StoreFullError } from '@shoal/content'
+import { type ArrivingBlob, StoreClosedError, StoreFullError } from '@shoal/content'
 import { type ByteRange, type Digest, formatContentRange, OciError, parseByteRange, parseDigest } from '@shoal/oci'
 import type { Logger } from '@shoal/swarm'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -33,6 +33,14 @@ export interface ProxiedBlobsInit {
   readonly sender: Pick<ContentSender, 'sendFrom'>
   readonly fills: BlobFills
   readonly logger: Logger
+}
+
+/** A blob that is here, or on its way. */
+export interface BegunBlob {
+  /** Bytes. */
+  readonly size: number
+  /** Undefined when it is here. */
+  readonly arriving: ArrivingBlob | undefined
 }
 
 /** Serves the blobs of upstreams: those that are here, and those that are not yet. */
@@ -81,21 +89,20 @@ export class ProxiedBlobs {
   /**
    * Have a blob here or on its way.
    *
-   * @returns how large it is, and how much of it can be read
    * @throws like {@link look}
    */
-  async begin(upstream: Upstream, name: ProxiedName, digest: Digest): Promise<{ size: number; whole: boolean }> {
+  async begin(upstream: Upstream, name: ProxiedName, digest: Digest): Promise<BegunBlob> {
     const { fills, store } = this.#init
     if (!(await this.#isHere(name, digest)) && !(await this.#adopt(upstream, name, digest))) {
       const size = await describedSize(this.#init, name.local, digest)
       const blob = await this.#told(upstream, name, digest, async () => {
         return await fills.arriving(digest, { upstream, repository: name.repository, local: name.local, size })
       })
-      return { size: blob.size, whole: blob.whole }
+      return { size: blob.size, arriving: blob.whole ? undefined : blob }
     }
     const info = await store.stat(digest)
     if (info === undefined) throw blobUnknown(name.local, digest)
-    return { size: info.size, whole: true }
+    return { size: info.size, arriving: undefined }
   }
 
   async #isHere(name: ProxiedName, digest: Digest): Promise<boolean> {

@@ -21,6 +21,14 @@ export function localPrefix(host: string): string | undefined {
   return isRepositoryName(prefix) ? prefix : undefined
 }
 
+/** The upstreams as agents have to know them. */
+export function upstreamNames(upstreams: readonly { readonly host: string }[]): { host: string; prefix: string }[] {
+  return upstreams.flatMap(({ host }) => {
+    const prefix = localPrefix(host)
+    return prefix === undefined ? [] : [{ host, prefix }]
+  })
+}
+
 /**
  * Which upstream's repository a request means. Runtimes that know of mirrors say with `?ns=` which registry they want
  * (OCI distribution, "Registry Proxying"); the others put it before the repository.
@@ -28,10 +36,7 @@ export function localPrefix(host: string): string | undefined {
  * @returns undefined when it is none of theirs
  */
 export function proxiedName(name: string, ns: string | undefined, hosts: Iterable<string>): ProxiedName | undefined {
-  const all = [...hosts].flatMap((host) => {
-    const prefix = localPrefix(host)
-    return prefix === undefined ? [] : [{ host, prefix }]
-  })
+  const all = upstreamNames([...hosts].map((host) => ({ host })))
   const named = all.find(({ host }) => host === ns)
   // Also where another registry is named: what is kept under this name is the upstream's and nobody else's.
   const found = named ?? all.find(({ prefix }) => name.startsWith(`${prefix}/`))

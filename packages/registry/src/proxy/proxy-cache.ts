@@ -1,4 +1,4 @@
-import { StoreClosedError } from '@shoal/content'
+import { type ArrivingBlob, StoreClosedError } from '@shoal/content'
 import { type Digest, type DistributionRoute, OciError } from '@shoal/oci'
 import type { Clock, Logger } from '@shoal/swarm'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -6,11 +6,12 @@ import type { Holdings } from '../holdings.ts'
 import type { Policy } from '../policies.ts'
 import { repositoryUnknown } from '../unknown.ts'
 import { BlobFills, type BlobFillsInit } from './blob-fills.ts'
-import { ProxiedBlobs, type ProxiedBlobsInit } from './proxied-blobs.ts'
+import { type BegunBlob, ProxiedBlobs, type ProxiedBlobsInit } from './proxied-blobs.ts'
 import { sendUpstreamReferrers, sendUpstreamTags } from './proxied-lists.ts'
 import { type Freshness, ProxiedManifests, type ProxiedManifestsInit } from './proxied-manifests.ts'
 import { localPrefix, type ProxiedName, proxiedName } from './proxied-name.ts'
 import type { ProxyMetrics } from './proxy-metrics.ts'
+import { type SharedParts, Sharings, type SharingsInit } from './shared-parts.ts'
 import { Upstream, type UpstreamStatus } from './upstream.ts'
 import type { UpstreamConfig } from './upstream-config.ts'
 
@@ -21,10 +22,11 @@ const STALE = '110 - "the upstream cannot be asked; this is what was known of it
 export interface ProxyCacheInit
   extends Omit<ProxiedManifestsInit, 'holdings'>,
     Omit<ProxiedBlobsInit, 'fills' | 'holdings'>,
-    Omit<BlobFillsInit, 'holdings'> {
+    Omit<BlobFillsInit, 'holdings'>,
+    SharingsInit {
   readonly upstreams: readonly UpstreamConfig[]
   readonly holdings: Pick<Holdings, 'addBlob' | 'addManifest'>
-  readonly store: ProxiedManifestsInit['store'] & BlobFillsInit['store']
+  readonly store: ProxiedManifestsInit['store'] & BlobFillsInit['store'] & SharingsInit['store']
   readonly metadata: ProxiedManifestsInit['metadata'] & ProxiedBlobsInit['metadata']
   readonly leases: ProxiedBlobsInit['leases']
   readonly clock: Clock
@@ -55,12 +57,14 @@ export class ProxyCache {
   readonly #manifests: ProxiedManifests
   readonly #blobs: ProxiedBlobs
   readonly #fills: BlobFills
+  readonly #sharings: Sharings
 
   constructor(init: ProxyCacheInit) {
     this.#init = init
     this.#upstreams = new Map(init.upstreams.map((config) => [config.host, new Upstream({ ...init, config })]))
     this.#manifests = new ProxiedManifests(init)
     this.#fills = new BlobFills(init)
+    this.#sharings = new Sharings(init)
     this.#blobs = new ProxiedBlobs({ ...init, fills: this.#fills })
   }
 
@@ -78,6 +82,7 @@ export class ProxyCache {
   }
 
   async close(): Promise<void> {
+    this.#sharings.close()
     await this.#fills.close(new StoreClosedError())
     for (const upstream of this.#upstreams.values()) await upstream.close()
   }
@@ -132,8 +137,18 @@ export class ProxyCache {
   }
 
   /** Have a blob here or on its way: see `ProxiedBlobs.begin`. */
-  async begin({ name, upstream }: Proxied, digest: Digest): Promise<{ size: number; whole: boolean }> {
+  async begin({ name, upstream }: Proxied, digest: Digest): Promise<BegunBlob> {
     return await this.#blobs.begin(upstream, name, digest)
+  }
+
+  /** The parts of a blob that arrives, to be shared in the mesh. */
+  share(blob: ArrivingBlob): SharedParts {
+    return this.#sharings.share(blob)
+  }
+
+  /** What was shared under this name and can still be had. */
+  sharing(id: string): SharedParts | undefined {
+    return this.#sharings.find(id)
   }
 
   /** A list of what is cached is better than none. */

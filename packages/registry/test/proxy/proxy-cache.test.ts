@@ -156,7 +156,7 @@ describe('a tag', () => {
       await response.text()
     }
     assert.equal(upstream.requests.length, before)
-    const { upstreams } = await proxy.registry.status()
+    const { upstreams } = proxy.registry
     assert.deepEqual(
       upstreams.map(({ host, up }) => [host, up]),
       [['docker.io', false]]
