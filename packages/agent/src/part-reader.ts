@@ -4,7 +4,7 @@ import type { AgentSwarm, Logger, TransferMetrics } from '@shoal/swarm'
 import type { Part } from './fill-client.ts'
 
 /** A part of which nothing comes from the mesh for so long is read from the registry over HTTP. */
-export const PART_PATIENCE_MS = 10_000
+export const PART_PATIENCE_MS = 20_000
 const READ_BYTES = 256 * 1024
 
 /** What reading parts needs. */

@@ -2,16 +2,12 @@ import { ArrivingBlob, type BlobSource, type ContentStore } from '@shoal/content
 import type { Digest, RegistryClient } from '@shoal/oci'
 import type { AgentSwarm, Clock, Logger, RegistryBreaker, TransferMetrics } from '@shoal/swarm'
 import type { BlobName } from './blob-names.ts'
-import type { FillAnswer, FillClient, Part } from './fill-client.ts'
+import type { FillAnswer, FillClient } from './fill-client.ts'
+import { PartQueue } from './part-queue.ts'
 import { PartReader } from './part-reader.ts'
 
-/** Parts that are on their way at a time, for one blob. */
-export const PARTS_AHEAD = 4
 /** What was fetched in parts is kept in parts for so long, for the others who do. */
 export const PARTS_KEPT_MS = 30_000
-/** The registry is asked for parts again, after it could not be, for so long. */
-const PATIENCE_MS = 30_000
-const RETRY_MS = 500
 
 /** What fetching from upstreams needs. */
 export interface UpstreamFetcherInit {
@@ -110,10 +106,15 @@ export class UpstreamFetcher {
     const { signal } = this.#controller
     const got: Digest[] = []
     try {
-      const reader = new PartReader({ ...this.#init, repository, digest: blob.digest, signal })
-      for await (const part of this.#parts(blob, repository, answer.sharing ?? '', reader)) {
+      const { clock, fills } = this.#init
+      const { digest } = blob
+      const { sharing = '' } = answer
+      const reader = new PartReader({ ...this.#init, repository, digest, signal })
+      const ask = async (after: number) => await fills.ask(digest, repository, { signal, shared: { sharing, after } })
+      const queue = new PartQueue({ ask, sharing, begin: (part) => reader.begin(part), clock, signal })
+      for await (const part of queue.parts()) {
         got.push(part.digest)
-        await blob.append(part.bytes, { signal })
+        await blob.append(reader.read(part, blob.received), { signal })
       }
       if (blob.received < blob.size) await blob.append(reader.rest(blob.received, blob.size), { signal })
       await blob.finish()
@@ -123,56 +124,6 @@ export class UpstreamFetcher {
     // With the chunk map that the registry signs, the blob can be passed on.
     const source = await this.#init.swarm.fetch(blob.digest, { signal })
     await source.close()
-  }
-
-  /** The parts in their order, a few of them fetched ahead. Ends early when the registry has no more of them. */
-  async *#parts(
-    blob: ArrivingBlob,
-    repository: string,
-    sharing: string,
-    reader: PartReader
-  ): AsyncGenerator<{ digest: Digest; bytes: AsyncIterable<Uint8Array> }, void, void> {
-    let known: readonly Part[] = []
-    let at = 0
-    let isOver = false
-    for (let next = 0; at < blob.size; next++) {
-      if (next >= known.length && !isOver) {
-        const more = await this.#more(blob.digest, repository, { sharing, after: known.length })
-        known = [...known, ...more.parts]
-        isOver = more.over
-        // Waited in vain, or all that there are were read.
-        if (next >= known.length && !isOver) {
-          next--
-          continue
-        }
-      }
-      const part = known[next]
-      if (part === undefined) return
-      for (const ahead of known.slice(next, next + PARTS_AHEAD)) reader.begin(ahead)
-      yield { digest: part.digest, bytes: reader.read(part, at) }
-      at += part.size
-    }
-  }
-
-  async #more(
-    digest: Digest,
-    repository: string,
-    shared: { sharing: string; after: number }
-  ): Promise<Pick<FillAnswer, 'over' | 'parts'>> {
-    const { clock, fills } = this.#init
-    const { signal } = this.#controller
-    const since = clock.now()
-    for (;;) {
-      try {
-        const answer = await fills.ask(digest, repository, { signal, shared })
-        // Another sharing, or none, is of another try: what came here is of this one, and the digest tells in the end.
-        return answer?.sharing === shared.sharing ? answer : { parts: [], over: true }
-      } catch (error) {
-        signal.throwIfAborted()
-        if (clock.now() - since > PATIENCE_MS) throw error
-        await new Promise<void>((resolve) => clock.after(RETRY_MS, resolve))
-      }
-    }
   }
 
   #dropLater(parts: readonly Digest[]): void {

@@ -43,6 +43,7 @@ export class RegistryBreaker {
   #probeMs = PROBE_INTERVAL_MS
   /** Until when it asked to be left alone, ms of the clock. */
   #restUntil = 0
+  #downSince = 0
   #cancelProbe: () => void = () => undefined
 
   constructor(init: RegistryBreakerInit) {
@@ -52,6 +53,16 @@ export class RegistryBreaker {
   /** Whether the registry did not answer when it was last asked. */
   get down(): boolean {
     return this.#down
+  }
+
+  /** For how long it has not answered, milliseconds; 0 while it does. */
+  get downForMs(): number {
+    return this.#down ? this.#init.clock.now() - this.#downSince : 0
+  }
+
+  /** For how long it asked not to be asked, from now on, milliseconds. */
+  get restMs(): number {
+    return Math.max(0, this.#restUntil - this.#init.clock.now())
   }
 
   /**
@@ -95,6 +106,7 @@ export class RegistryBreaker {
     if (isLonger) this.#restUntil = until
     if (this.#down && !isLonger) return
     if (!this.#down) this.#init.logger.warn({}, `${this.#name} does not answer; what is known without it is served`)
+    if (!this.#down) this.#downSince = this.#init.clock.now()
     this.#down = true
     this.#cancelProbe()
     this.#probeLater()

@@ -8,7 +8,7 @@ import {
   StoreFullError
 } from '@shoal/content'
 import { type Digest, OciError } from '@shoal/oci'
-import { isRefusal, type Logger } from '@shoal/swarm'
+import { isRefusal, type Logger, retryAfterOf } from '@shoal/swarm'
 import { blobUnknown } from '../unknown.ts'
 import { FlushedRuns } from './flushed-runs.ts'
 import type { ProxyMetrics } from './proxy-metrics.ts'
@@ -21,6 +21,8 @@ export const FILL_PATIENCE_MS = 10 * 60_000
 export const FIRST_ANSWER_PATIENCE_MS = 20_000
 /** How often a blob is fetched again whose bytes were wrong. */
 export const WRONG_MAX = 2
+/** An upstream that has been away for longer is not waited for by those who have nothing of a blob yet. */
+export const AWAY_PATIENCE_MS = 10_000
 const FIRST_RETRY_MS = 250
 const MAX_RETRY_MS = 2_000
 /** Names of the ingests of fills begin with it. */
@@ -198,8 +200,8 @@ export class BlobFill {
   async #rest(failures: number, error: unknown): Promise<void> {
     const { digest, logger, now, patienceMs = FILL_PATIENCE_MS, upstream } = this.#init
     const patience = this.#hasBytes ? patienceMs : Math.min(patienceMs, FIRST_ANSWER_PATIENCE_MS)
-    // Nobody waits for an upstream that is known to be down when there is nothing of it yet.
-    const isHopeless = error instanceof UpstreamDownError && !this.#hasBytes
+    const isDown = error instanceof UpstreamDownError || retryAfterOf(error) > 0
+    const isHopeless = isDown && !this.#hasBytes && upstream.isAwayFor(AWAY_PATIENCE_MS)
     if (isHopeless || now() - this.#progressAt >= patience) throw error
     logger.debug({ err: error, upstream: upstream.host, digest }, 'a blob will be gone on with')
     const { signal } = this.#stop

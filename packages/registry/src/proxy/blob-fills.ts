@@ -16,7 +16,7 @@ export const FILL_LEFTOVER_MS = 24 * 3_600_000
 
 /** What fills are made with. */
 export interface BlobFillsInit {
-  readonly store: Pick<BlobStore, 'ingest' | 'open' | 'pendingIngests'>
+  readonly store: Pick<BlobStore, 'ingest' | 'open' | 'pendingIngests' | 'stat'>
   readonly holdings: Pick<Holdings, 'addBlob'>
   readonly leases: Pick<Leases, 'holding'>
   readonly seeder: Seeder
@@ -66,11 +66,15 @@ export class BlobFills {
   /**
    * Join the fetching of a blob, or begin it.
    *
-   * @returns the blob as soon as it arrives; its fetching goes on whether it is read or not
+   * @returns the blob as soon as it arrives; its fetching goes on whether it is read or not. Undefined when it is in the
+   * store already
    * @throws OciError `DENIED` when the repository's quota has no room for it, `TOOMANYREQUESTS` with status 503, and why it
    * cannot be had
    */
-  async arriving(digest: Digest, source: FillSource): Promise<ArrivingBlob> {
+  async arriving(digest: Digest, source: FillSource): Promise<ArrivingBlob | undefined> {
+    // Looked at here once more: a fill may have ended since the caller looked. One that is not in the store at this moment
+    // cannot have ended when the next line runs, for its end waits for the disk.
+    if (!this.#flights.has(digest) && (await this.#init.store.stat(digest)) !== undefined) return undefined
     const flight = this.#flights.get(digest) ?? this.#begin(digest, source)
     const blob = await flight.fill.arriving
     const link = flight.links.get(source.local) ?? this.#link(flight, digest, source.local, blob.size)

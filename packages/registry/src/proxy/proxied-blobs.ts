@@ -73,17 +73,21 @@ export class ProxiedBlobs {
       await reply.header('accept-ranges', 'bytes').header('content-length', size).send()
       return true
     }
-    if (await this.#adopt(upstream, name, digest)) return false
     // It may be long until something moves on the connection.
     request.socket.setTimeout(0)
     try {
-      const part = await this.#part(request, upstream, name, digest)
-      if (part === undefined) await this.#sendArriving(request, reply, upstream, name, digest)
-      else await this.#sendPart(reply, upstream, name, digest, part)
+      while (!(await this.#adopt(upstream, name, digest))) {
+        const part = await this.#part(request, upstream, name, digest)
+        if (part !== undefined) {
+          await this.#sendPart(reply, upstream, name, digest, part)
+          return true
+        }
+        if (await this.#sendArriving(request, reply, upstream, name, digest)) return true
+      }
+      return false
     } finally {
       request.socket.setTimeout(CONNECTION_IDLE_MS)
     }
-    return true
   }
 
   /**
@@ -93,12 +97,12 @@ export class ProxiedBlobs {
    */
   async begin(upstream: Upstream, name: ProxiedName, digest: Digest): Promise<BegunBlob> {
     const { fills, store } = this.#init
-    if (!(await this.#isHere(name, digest)) && !(await this.#adopt(upstream, name, digest))) {
-      const size = await describedSize(this.#init, name.local, digest)
+    const size = await describedSize(this.#init, name.local, digest)
+    while (!(await this.#isHere(name, digest)) && !(await this.#adopt(upstream, name, digest))) {
       const blob = await this.#told(upstream, name, digest, async () => {
         return await fills.arriving(digest, { upstream, repository: name.repository, local: name.local, size })
       })
-      return { size: blob.size, arriving: blob.whole ? undefined : blob }
+      if (blob !== undefined) return { size: blob.size, arriving: blob.whole ? undefined : blob }
     }
     const info = await store.stat(digest)
     if (info === undefined) throw blobUnknown(name.local, digest)
@@ -119,6 +123,7 @@ export class ProxiedBlobs {
     return await leases.holding([digest], async () => {
       const info = await store.stat(digest)
       if (info === undefined) return false
+      if (await metadata.hasBlob(name.local, digest)) return true
       let isTheirs = false
       for await (const _ of metadata.users(name.local, digest)) {
         isTheirs = true
@@ -162,23 +167,29 @@ export class ProxiedBlobs {
     return isAll && !isFar ? undefined : { range, size }
   }
 
-  /** What came of it, and what comes. The fetching goes on when the client leaves. */
+  /**
+   * What came of it, and what comes. The fetching goes on when the client leaves.
+   *
+   * @returns false when it is in the store meanwhile, and nothing is answered
+   */
   async #sendArriving(
     request: FastifyRequest,
     reply: FastifyReply,
     upstream: Upstream,
     name: ProxiedName,
     digest: Digest
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { fills, sender } = this.#init
     const size = await describedSize(this.#init, name.local, digest)
-    await this.#told(upstream, name, digest, async () => {
+    return await this.#told(upstream, name, digest, async () => {
       const source = { upstream, repository: name.repository, local: name.local, size }
       const blob = await fills.arriving(digest, source)
+      if (blob === undefined) return false
       const content = { digest, mediaType: 'application/octet-stream', ranges: true }
       const reading = blob.source()
       try {
         await sender.sendFrom(request, reply, content, reading)
+        return true
       } finally {
         await reading.close()
       }

@@ -7,7 +7,7 @@ import type { BlobStore } from '../blob-store.ts'
 import type { Leases } from '../leases.ts'
 
 /** A part is not made smaller than this while more comes soon: it is one chunk then. Bytes. */
-export const PART_MIN_BYTES = 1024 * 1024
+export const PART_MIN_BYTES = 4 * 1024 * 1024
 /** Longest part, bytes. */
 export const PART_MAX_BYTES = 16 * 1024 * 1024
 /** From a blob that comes slowly, parts are made at least this often of what there is. */

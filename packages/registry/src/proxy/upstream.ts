@@ -126,6 +126,11 @@ export class Upstream {
     return this.#breaker.down
   }
 
+  /** Whether it has been away for so long, or will be, that nobody should wait for it. */
+  isAwayFor(ms: number): boolean {
+    return this.#breaker.downForMs > ms || this.#breaker.restMs > ms
+  }
+
   /** Whether a repository of it may be pulled through here. */
   permits(repository: string): boolean {
     const matches = (patterns: readonly RegExp[]): boolean => patterns.some((pattern) => pattern.test(repository))
