@@ -11,7 +11,7 @@ import type { Ingest, IngestOptions } from './ingest.ts'
  * The last bytes of a blob, which nobody gets before its digest was found to be right: whoever lacks them knows that he
  * does not have the blob.
  */
-export const HELD_BACK_BYTES = 64 * 1024
+export const HELD_BACK_BYTES = 16 * 1024
 
 /** What a blob that arrives is made of. */
 export interface ArrivingBlobInit {

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ArrivingBlob, BlobSource } from '@shoal/content'
+import { type ArrivingBlob, type BlobSource, HELD_BACK_BYTES } from '@shoal/content'
 import { type Digest, digestFromBytes } from '@shoal/oci'
 import type { Clock, Logger } from '@shoal/swarm'
 import type { BlobStore } from '../blob-store.ts'
@@ -77,7 +77,7 @@ export class Sharings {
 
 /**
  * One blob in parts, which peers fetch from here and from each other while the blob arrives. The last bytes, which the
- * blob holds back until its digest was right, are in the last part.
+ * blob holds back until its digest was right, are in none: they are few, and whoever has all parts reads them over HTTP.
  */
 export class SharedParts {
   readonly id = randomUUID()
@@ -105,6 +105,11 @@ export class SharedParts {
     return this.#blob.size
   }
 
+  /** How much of it is in parts in the end, bytes. */
+  get #sharedBytes(): number {
+    return Math.max(0, this.#blob.size - HELD_BACK_BYTES)
+  }
+
   /** Those from number `after` on; waits a while if there are none yet. */
   async from(after: number, waitMs: number): Promise<{ parts: readonly Part[]; over: boolean }> {
     if (this.#parts.length <= after && !this.#isOver) {
@@ -125,13 +130,13 @@ export class SharedParts {
   async #run(): Promise<void> {
     const source = this.#blob.source()
     try {
-      for (let at = 0; at < source.size; ) {
+      for (let at = 0; at < this.#sharedBytes; ) {
         const length = await this.#ripe(source, at)
         const part = await this.#make(source, at, length)
         this.#parts.push(part)
         at += length
         this.#tell()
-        if (at < source.size && !this.#blob.whole) {
+        if (at < this.#sharedBytes && !this.#blob.whole) {
           await sleep(PART_INTERVAL_MS, undefined, { signal: this.#signal })
         }
       }
@@ -150,8 +155,9 @@ export class SharedParts {
     const since = clock.now()
     for (;;) {
       const length = await source.available(at, { signal: this.#signal })
-      const isEnough = length >= PART_MIN_BYTES || this.#blob.whole || clock.now() - since >= PART_PATIENCE_MS
-      if (isEnough) return Math.min(length, PART_MAX_BYTES)
+      const rest = this.#sharedBytes - at
+      const isEnough = length >= Math.min(PART_MIN_BYTES, rest) || clock.now() - since >= PART_PATIENCE_MS
+      if (isEnough) return Math.min(length, rest, PART_MAX_BYTES)
       await sleep(LOOK_MS, undefined, { signal: this.#signal })
     }
   }
