@@ -117,12 +117,13 @@ export class ArrivingBlob {
     }
   }
 
-  /** It does not come. Readers that lack something are told; with an `id`, what came stays for another time. */
-  async fail(error: Error): Promise<void> {
+  /** It does not come. Readers that lack something are told; with an `id`, what came stays for another time unless it is to go. */
+  async fail(error: Error, options: { readonly drop?: boolean } = {}): Promise<void> {
     if (this.#isWhole || this.#failure !== undefined) return
     this.#failure = error
     this.#moved()
-    await this.#ingest.suspend()
+    if (options.drop === true) await this.#ingest.abort()
+    else await this.#ingest.suspend()
   }
 
   /** Read it from any place on, as it arrives. To be closed. */

@@ -110,13 +110,13 @@ export class BlobFill {
 
   /** @returns how large it is */
   async #fetch(): Promise<number> {
-    const { digest, store } = this.#init
+    const { digest, store, upstream } = this.#init
     const first = this.#init.size === undefined ? await this.#open(0, undefined, undefined) : undefined
     const size = this.#init.size ?? first?.size ?? 0
     let blob: ArrivingBlob
     try {
       if (size > MAX_BLOB_SIZE_BYTES) throw new OciError('SIZE_INVALID', `${digest} is larger than a blob may be`)
-      blob = await ArrivingBlob.begin({ store, digest, size, id: idOf(digest) })
+      blob = await ArrivingBlob.begin({ store, digest, size, id: idOf(upstream.host, digest) })
     } catch (error) {
       await first?.body.return()
       throw error
@@ -126,7 +126,8 @@ export class BlobFill {
       await this.#append(blob, blob.received === 0 ? first : await dropped(first))
       await blob.finish()
     } catch (error) {
-      await blob.fail(asError(error))
+      // On a full disk, what can be had again makes room for what cannot.
+      await blob.fail(asError(error), { drop: error instanceof StoreFullError })
       // The next try is for those who come now: they are not to get this one.
       this.#current = Promise.withResolvers<ArrivingBlob>()
       this.#current.promise.catch(() => undefined)
@@ -221,9 +222,9 @@ async function dropped(first: UpstreamBlob | undefined): Promise<undefined> {
   return undefined
 }
 
-/** A name that is as long for any digest. */
-function idOf(digest: Digest): string {
-  return `${FILL_ID_PREFIX}${createHash('sha256').update(digest).digest('hex').slice(0, 32)}`
+/** A name that is as long for any digest. What one upstream gave is not gone on with from another. */
+function idOf(host: string, digest: Digest): string {
+  return `${FILL_ID_PREFIX}${createHash('sha256').update(`${host} ${digest}`).digest('hex').slice(0, 32)}`
 }
 
 function isWrong(error: unknown): boolean {

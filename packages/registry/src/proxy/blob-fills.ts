@@ -40,14 +40,21 @@ export interface FillSource {
 
 interface Flight {
   readonly fill: BlobFill
+  /** The repository for which it was begun. */
+  readonly local: string
+  /** Resolves when it has ended, well or not, and is forgotten. */
+  readonly over: Promise<void>
   /** Of each repository that is to have it. */
   readonly links: Map<string, Promise<void>>
 }
 
-/** The blobs that are being fetched: each digest once, whoever asks and however many do. */
+/**
+ * The blobs that are being fetched: each digest once from an upstream, whoever asks and however many do. Upstreams do not
+ * share fills: one that hangs or lies is not to keep others' images from anybody.
+ */
 export class BlobFills {
   readonly #init: BlobFillsInit
-  readonly #flights = new Map<Digest, Flight>()
+  readonly #flights = new Map<string, Flight>()
   #isClosed = false
 
   constructor(init: BlobFillsInit) {
@@ -58,9 +65,9 @@ export class BlobFills {
     return this.#flights.size
   }
 
-  /** The fill of a blob that is under way. */
-  find(digest: Digest): BlobFill | undefined {
-    return this.#flights.get(digest)?.fill
+  /** The fill of a blob from an upstream that is under way. */
+  find(upstream: Upstream, digest: Digest): BlobFill | undefined {
+    return this.#flights.get(keyOf(upstream, digest))?.fill
   }
 
   /**
@@ -72,15 +79,26 @@ export class BlobFills {
    * cannot be had
    */
   async arriving(digest: Digest, source: FillSource): Promise<ArrivingBlob | undefined> {
-    // Looked at here once more: a fill may have ended since the caller looked. One that is not in the store at this moment
-    // cannot have ended when the next line runs, for its end waits for the disk.
-    if (!this.#flights.has(digest) && (await this.#init.store.stat(digest)) !== undefined) return undefined
-    const flight = this.#flights.get(digest) ?? this.#begin(digest, source)
-    const blob = await flight.fill.arriving
-    const link = flight.links.get(source.local) ?? this.#link(flight, digest, source.local, blob.size)
-    // A quota says at once that there is no room; the fetching itself is not waited for.
-    await Promise.race([link, new Promise<void>((resolve) => setImmediate(resolve))])
-    return blob
+    const key = keyOf(source.upstream, digest)
+    for (;;) {
+      // Looked at here once more: a fill may have ended since the caller looked. One that is not in the store at this moment
+      // cannot have ended when the next line runs, for its end waits for the disk.
+      if (!this.#flights.has(key) && (await this.#init.store.stat(digest)) !== undefined) return undefined
+      const flight = this.#flights.get(key) ?? this.#begin(key, digest, source)
+      const isOwn = flight.local === source.local
+      const blob = await flight.fill.arriving.catch((error: unknown) => {
+        if (isOwn) throw error
+      })
+      // Another repository may not have it, or have it wrong: that is not this one's fault.
+      if (blob === undefined || (!isOwn && source.size !== undefined && blob.size !== source.size)) {
+        await flight.over
+        continue
+      }
+      const link = flight.links.get(source.local) ?? this.#link(flight, digest, source.local, blob.size)
+      // A quota says at once that there is no room; the fetching itself is not waited for.
+      await Promise.race([link, new Promise<void>((resolve) => setImmediate(resolve))])
+      return blob
+    }
   }
 
   /** Drop what is left of fills of long ago. To be called first. */
@@ -99,20 +117,20 @@ export class BlobFills {
     await Promise.allSettled(flights.flatMap(({ links }) => [...links.values()]))
   }
 
-  #begin(digest: Digest, { repository, size, upstream }: FillSource): Flight {
+  #begin(key: string, digest: Digest, { local, repository, size, upstream }: FillSource): Flight {
     const { clock, logger, metrics, store } = this.#init
     if (this.#isClosed || this.#flights.size >= FILLS_MAX) {
       throw new OciError('TOOMANYREQUESTS', `${FILLS_MAX} blobs are being fetched: try again later`, { status: 503 })
     }
     const now = (): number => clock.now()
     const fill = new BlobFill({ upstream, repository, digest, size, store, logger, metrics, now })
-    const flight: Flight = { fill, links: new Map() }
-    this.#flights.set(digest, flight)
-    const over = async (): Promise<void> => {
-      await Promise.allSettled(flight.links.values())
-      this.#flights.delete(digest)
+    const links = new Map<string, Promise<void>>()
+    const end = async (): Promise<void> => {
+      await Promise.allSettled(links.values())
+      this.#flights.delete(key)
     }
-    fill.done.then(over, over)
+    const flight: Flight = { fill, local, links, over: fill.done.then(end, end) }
+    this.#flights.set(key, flight)
     return flight
   }
 
@@ -132,4 +150,8 @@ export class BlobFills {
     })
     return link
   }
+}
+
+function keyOf(upstream: Upstream, digest: Digest): string {
+  return `${upstream.host} ${digest}`
 }

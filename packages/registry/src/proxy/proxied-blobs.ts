@@ -119,7 +119,7 @@ export class ProxiedBlobs {
   /** Give the repository a blob that is in the store already, if its manifests or its upstream have it. */
   async #adopt(upstream: Upstream, name: ProxiedName, digest: Digest): Promise<boolean> {
     const { fills, holdings, leases, metadata, store } = this.#init
-    if (fills.find(digest) !== undefined) return false
+    if (fills.find(upstream, digest) !== undefined) return false
     return await leases.holding([digest], async () => {
       const info = await store.stat(digest)
       if (info === undefined) return false
@@ -155,7 +155,7 @@ export class ProxiedBlobs {
   ): Promise<{ range: ByteRange; size: number } | undefined> {
     const { range: header, 'if-range': condition } = request.headers
     if (header === undefined || (condition !== undefined && condition !== `"${digest}"`)) return undefined
-    const fill = this.#init.fills.find(digest)
+    const fill = this.#init.fills.find(upstream, digest)
     const isFilling = fill !== undefined
     const arriving = isFilling ? await fill.arriving.catch(() => undefined) : undefined
     const size = arriving?.size ?? (await this.#size(upstream, name, digest))

@@ -1,6 +1,7 @@
 import {
   type Digest,
   type FetchedManifest,
+  isTag,
   type ManifestHead,
   manifestReferences,
   parseDigest,
@@ -63,6 +64,8 @@ export class ProxiedManifests {
    */
   async have(upstream: Upstream, name: ProxiedName, reference: string): Promise<Freshness> {
     if (reference.includes(':')) return await this.#haveDigest(upstream, name, parseDigest(reference))
+    // Nothing else becomes a part of a URL.
+    if (!isTag(reference)) throw manifestUnknown(name.local, reference)
     const { metadata } = this.#init
     const known = await metadata.tag(name.local, reference)
     const isHere = known !== undefined && (await this.#isHere(name.local, known))

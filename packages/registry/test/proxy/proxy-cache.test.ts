@@ -91,6 +91,67 @@ describe('a proxied image', () => {
     assert.equal(post.status, 403)
   })
 
+  it('puts nothing but tags and digests into what it asks the upstream', async (t) => {
+    const { proxy, upstream } = await start(t)
+    for (const reference of ['a%3Fb=c', 'a%23b', '%2e%2e', 'a%20b']) {
+      const response = await proxy.request(`/v2/app/manifests/${reference}?ns=docker.io`)
+      assert.equal(response.status, 404, reference)
+      await response.text()
+    }
+    assert.deepEqual(upstream.requests, [])
+  })
+
+  it('is not kept from anybody by another repository that does not have its blob', async (t) => {
+    const { proxy, upstream } = await start(t)
+    const gate = Promise.withResolvers<void>()
+    upstream.fault = (request, response) => {
+      if (!request.url?.includes('/evil/app/blobs/')) return false
+      void gate.promise.then(() => response.writeHead(404).end())
+      return true
+    }
+    const evil = proxy.request(`/v2/evil/app/blobs/${layerDigest}?ns=docker.io`)
+    await until(() => upstream.asked('/evil/').length === 1)
+    const mine = proxy.request(blobPath).then(bytesOf)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    gate.resolve()
+    assert.deepEqual(await mine, layer)
+    assert.equal((await evil).status, 404)
+  })
+
+  it('is shared in parts while it arrives, with those who ask for them', async (t) => {
+    const { proxy, upstream } = await start(t)
+    const rest = Promise.withResolvers<void>()
+    upstream.fault = (request, response) => {
+      if (!request.url?.includes('/blobs/')) return false
+      sendHead(response, layer, 2_000_000, () => void rest.promise.then(() => response.end(layer.subarray(2_000_000))))
+      return true
+    }
+    const path = `/api/v1/fills/${layerDigest}?repository=docker.io/library/app`
+    const begun = (await (await proxy.request(path)).json()) as { size: number; sharing: string }
+    assert.equal(begun.size, layer.length)
+    const parts: { digest: Digest; size: number }[] = []
+    for (let isOver = false; !isOver; ) {
+      const response = await proxy.request(`${path}&sharing=${begun.sharing}&after=${parts.length}`)
+      const more = (await response.json()) as { parts: typeof parts; over: boolean }
+      parts.push(...more.parts)
+      isOver = more.over
+      rest.resolve()
+    }
+    let at = 0
+    for (const { digest, size } of parts) {
+      assert.equal(digest, digestOf(layer.subarray(at, at + size)))
+      assert.equal((await proxy.store.stat(digest))?.size, size)
+      at += size
+    }
+    assert.ok(at >= layer.length - 100_000 && at < layer.length)
+    await until(async () => !('sharing' in ((await (await proxy.request(path)).json()) as object)))
+    for (const wrong of ['/api/v1/fills/x?repository=docker.io/app', `${path}&after=-1`]) {
+      assert.equal((await proxy.request(wrong)).status, 400)
+    }
+    assert.equal((await proxy.request(`/api/v1/fills/${layerDigest}?repository=app`)).status, 404)
+    assert.equal(upstream.asked('/blobs/').length, 1)
+  })
+
   it('lists the tags that the upstream has', async (t) => {
     const { proxy } = await start(t)
     const response = await proxy.request('/v2/app/tags/list?ns=docker.io')
