@@ -1,9 +1,9 @@
 import { END_TO_END_TOOLS, missingRequirements } from '../../test/harness/requirements.ts'
-import { UpstreamSite } from '../../test/harness/upstream-site.ts'
 import { describeMachine } from '../machine.ts'
 import { PROXY_USAGE, type ProxyBenchOptions, parseProxyOptions } from './options.ts'
 import { formatProxyTable, summarise, writeProxyReport } from './report.ts'
-import { MANY, measureWay, type Sample, WAYS } from './ways.ts'
+import { startProxySite } from './site.ts'
+import { MANY, measureWay, type Sample, WAYS, warmUp } from './ways.ts'
 
 const TOOLS = ['docker-registry']
 const EXIT_USAGE = 2
@@ -24,8 +24,9 @@ export async function benchProxy(args: readonly string[]): Promise<number> {
     return EXIT_USAGE
   }
   const samples: Sample[] = []
-  const site = await UpstreamSite.start({ agents: MANY, bytesPerSecond: options.bytesPerSecond })
+  const site = await startProxySite(MANY, options.bytesPerSecond)
   try {
+    await warmUp(site)
     for (let round = 0; round < options.rounds; round++) {
       for (const way of WAYS) {
         const sample = await measureWay(site, way, options.layers)

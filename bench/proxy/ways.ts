@@ -2,23 +2,21 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { FaultProxy } from '../../test/harness/fault-proxy.ts'
-import {
-  pullImage,
-  startPlainRegistry,
-  type UpstreamImage,
-  type UpstreamSite
-} from '../../test/harness/upstream-site.ts'
+import { pullImage, startPlainRegistry, type UpstreamImage } from '../../test/harness/upstream-site.ts'
+import type { ProxyBenchSite } from './site.ts'
 
 /** Nodes that pull at the same moment. */
 export const MANY = 8
 const NS = 'docker.io'
+const WARM_UPS = 2
+const WARM_UP_BYTES = 6 * 1024 * 1024
 
 /** A way for nodes to get an image of an upstream. */
 export interface Way {
   readonly name: string
   readonly nodes: number
   /** Pull an image that nothing on the way has yet, on all nodes at once. */
-  pull(site: UpstreamSite, image: UpstreamImage): Promise<void>
+  pull(site: ProxyBenchSite, image: UpstreamImage): Promise<void>
 }
 
 /** One measured pull. */
@@ -45,7 +43,7 @@ export const WAYS: readonly Way[] = [
 ]
 
 /** Measures one way with an image of its own. */
-export async function measureWay(site: UpstreamSite, way: Way, layers: readonly number[]): Promise<Sample> {
+export async function measureWay(site: ProxyBenchSite, way: Way, layers: readonly number[]): Promise<Sample> {
   const image = await site.push(`library/bench-${measured++}`, layers)
   const proxy = site.upstream
   proxy.reset()
@@ -57,15 +55,22 @@ export async function measureWay(site: UpstreamSite, way: Way, layers: readonly 
   return { way: way.name, seconds, upstreamCopies: proxy.bytes / image.bytes, requestsPerBlob: perBlob(proxy, image) }
 }
 
+/** Pulls something on all nodes, so that no way is measured on processes that have just started. */
+export async function warmUp(site: ProxyBenchSite): Promise<void> {
+  for (let time = 0; time < WARM_UPS; time++) {
+    await pullMirrors(site, await site.push(`library/warm-${time}`, [WARM_UP_BYTES, WARM_UP_BYTES]), MANY)
+  }
+}
+
 let measured = 0
 let startedMs = 0
 
-async function pullMirrors(site: UpstreamSite, image: UpstreamImage, nodes: number): Promise<void> {
+async function pullMirrors(site: ProxyBenchSite, image: UpstreamImage, nodes: number): Promise<void> {
   await Promise.all(site.mirrors.slice(0, nodes).map((mirror) => pullImage(mirror, image, NS)))
 }
 
 /** Through docker-registry as a pull-through cache: each time a new one, which has nothing yet. */
-async function pullPlainProxy(site: UpstreamSite, image: UpstreamImage, nodes: number): Promise<void> {
+async function pullPlainProxy(site: ProxyBenchSite, image: UpstreamImage, nodes: number): Promise<void> {
   const began = performance.now()
   const directory = await mkdtemp(path.join(tmpdir(), 'shoal-bench-'))
   const { process, url } = await startPlainRegistry(directory, site.upstream.url)
