@@ -6,8 +6,11 @@ import { pullImage, UpstreamSite } from '../harness/upstream-site.ts'
 const MIB = 1024 * 1024
 /** How much more than the image may come from the upstream, however many agents pull. */
 const UPSTREAM_COPIES_LIMIT = 1.02
-/** How many copies the registry may send to eight agents. */
-const REGISTRY_COPIES_LIMIT = 1.5
+/**
+ * How many copies the registry may send to eight agents. Mostly it sends one; but all nine are in this process, and whoever
+ * waits for two seconds is sent a chunk again. Without the mesh there would be eight.
+ */
+const REGISTRY_COPIES_LIMIT = 3
 const NS = 'docker.io'
 
 describe('an image of another registry', endToEnd(), () => {
