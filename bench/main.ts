@@ -1,10 +1,12 @@
+import { benchProxy } from './proxy/main.ts'
 import { benchRegistry } from './registry/main.ts'
 import { benchSwarm } from './swarm/main.ts'
 
 /** What can be measured; the first word of the command line, `swarm` when there is none. */
 const SUBJECTS: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = {
   swarm: benchSwarm,
-  registry: benchRegistry
+  registry: benchRegistry,
+  proxy: benchProxy
 }
 const EXIT_USAGE = 2
 

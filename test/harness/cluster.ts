@@ -1,5 +1,6 @@
 import path from 'node:path'
 import { Containerd } from './containerd.ts'
+import { DockerRegistry } from './docker-registry.ts'
 import { type BuiltImage, pushImage } from './image.ts'
 import { type LinkShape, Network, type NetworkNode } from './namespaces.ts'
 import { RunWorkspace } from './run-workspace.ts'
@@ -7,6 +8,12 @@ import { configureContainerd, ShoalAgent, ShoalRegistry } from './shoal.ts'
 
 /** The registry's link in the end-to-end tests, both ways. */
 export const REGISTRY_LINK: LinkShape = { egressMbit: 200, ingressMbit: 200 }
+
+/** How a cluster is made. */
+export interface ClusterOptions {
+  /** Another registry, on a node of its own, that the registry caches under this name. @default none */
+  readonly upstream?: string
+}
 
 /** A node of a cluster: its namespace, its agent and its containerd. */
 export interface ClusterNode {
@@ -24,18 +31,24 @@ export class Cluster {
   readonly nodes: readonly ClusterNode[]
   readonly #workspace: RunWorkspace
   readonly #network: Network
+  readonly #upstream: DockerRegistry | undefined
 
   /** Starts everything and waits until all of it is ready. */
-  static async start(nodeNames: readonly string[]): Promise<Cluster> {
+  static async start(nodeNames: readonly string[], options: ClusterOptions = {}): Promise<Cluster> {
     const workspace = RunWorkspace.open()
     try {
       const network = await Network.create(workspace)
       const registryNode = await network.addNode('registry')
       await registryNode.shape(REGISTRY_LINK)
-      const registry = new ShoalRegistry(registryNode, workspace.subdirectory('registry', 'data'))
+      const upstream =
+        options.upstream === undefined
+          ? undefined
+          : await DockerRegistry.start(await network.addNode('upstream'), workspace.subdirectory('upstream'))
+      const args = upstream === undefined ? [] : ['--upstream', `${options.upstream}=http://${upstream.host}`]
+      const registry = new ShoalRegistry(registryNode, workspace.subdirectory('registry', 'data'), args)
       await registry.start()
       const nodes = await Promise.all(nodeNames.map((name) => startNode(workspace, network, registry, name)))
-      return new Cluster(workspace, network, registry, nodes)
+      return new Cluster(workspace, network, registry, nodes, upstream)
     } catch (error) {
       workspace.close()
       throw error
@@ -46,8 +59,10 @@ export class Cluster {
     workspace: RunWorkspace,
     network: Network,
     registry: ShoalRegistry,
-    nodes: readonly ClusterNode[]
+    nodes: readonly ClusterNode[],
+    upstream: DockerRegistry | undefined
   ) {
+    this.#upstream = upstream
     this.#workspace = workspace
     this.#network = network
     this.registry = registry
@@ -77,6 +92,12 @@ export class Cluster {
     const credentials = await this.registry.credentials()
     await pushImage(image, reference, { namespace: this.registry.node.namespace, credentials })
     return reference
+  }
+
+  /** Pushes an image to the other registry. @throws Error when there is none */
+  async pushUpstream(image: BuiltImage, repository: string): Promise<void> {
+    if (this.#upstream === undefined) throw new Error('the cluster was started without an upstream')
+    await pushImage(image, `${this.#upstream.host}/${repository}`, { namespace: this.registry.node.namespace })
   }
 
   close(): void {

@@ -1,17 +1,26 @@
 import type { AddressInfo } from 'node:net'
 import type { ContentStore } from '@shoal/content'
 import type { RegistryClient } from '@shoal/oci'
-import { type AgentSwarm, type Clock, type Logger, systemClock, type TransferMetrics } from '@shoal/swarm'
+import {
+  type AgentSwarm,
+  type Clock,
+  type Logger,
+  RegistryBreaker,
+  systemClock,
+  type TransferMetrics
+} from '@shoal/swarm'
 import type { Registry } from 'prom-client'
 import { createAgentMetrics } from './agent-metrics.ts'
 import { BlobFetcher } from './blob-fetcher.ts'
 import type { BlobNames } from './blob-names.ts'
+import { FillClient } from './fill-client.ts'
 import { ImagePrefetcher } from './image-prefetcher.ts'
 import { ManifestFetcher } from './manifest-fetcher.ts'
 import { createMirror } from './mirror.ts'
-import { RegistryBreaker } from './registry-breaker.ts'
 import { TagMemory } from './tag-memory.ts'
 import { Tags } from './tags.ts'
+import { UpstreamFetcher } from './upstream-fetcher.ts'
+import { UpstreamNames, type UpstreamNamesInit } from './upstream-names.ts'
 
 /** What an agent is made of. The caller starts and stops the swarm and closes the store. */
 export interface AgentInit {
@@ -24,6 +33,8 @@ export interface AgentInit {
   readonly registryNames: readonly string[]
   /** Folder of what is remembered of tags. */
   readonly tagsDirectory: string
+  /** Asks the registry which upstreams' images are to be had there; undefined for none. */
+  readonly askUpstreams?: UpstreamNamesInit['ask']
   readonly listen: { readonly host: string; readonly port: number }
   readonly logger: Logger
   readonly metrics: Registry
@@ -49,14 +60,20 @@ export async function createAgent(init: AgentInit): Promise<Agent> {
   const { store, swarm, client, names, logger } = init
   const metrics = createAgentMetrics(init.metrics)
   const memory = await TagMemory.open(init.tagsDirectory)
-  const blobs = new BlobFetcher({ store, swarm, names })
   const clock = init.clock ?? systemClock
   const breaker = new RegistryBreaker({ client, clock, logger })
-  const prefetcher = init.prefetch === false ? undefined : new ImagePrefetcher({ store, swarm, names, logger })
+  const upstreams = new UpstreamNames({ ask: init.askUpstreams ?? (() => Promise.resolve([])), clock, logger })
+  const fills = new FillClient(client)
+  const { transfer } = init
+  const upstream = new UpstreamFetcher({ store, swarm, client, fills, breaker, upstreams, transfer, clock, logger })
+  const blobs = new BlobFetcher({ store, swarm, names, upstream })
+  const prefetcher =
+    init.prefetch === false ? undefined : new ImagePrefetcher({ store, swarm, names, logger, upstream, upstreams })
   const mirror = createMirror({
     blobs,
     manifests: new ManifestFetcher({ blobs, swarm, prefetcher, logger }),
-    tags: new Tags({ client, breaker, memory, metrics, logger, clock, now: init.now ?? Date.now }),
+    upstreams,
+    tags: new Tags({ upstreams, client, breaker, memory, metrics, logger, clock, now: init.now ?? Date.now }),
     client,
     breaker,
     metrics,
@@ -70,11 +87,14 @@ export async function createAgent(init: AgentInit): Promise<Agent> {
       return address
     },
     async start() {
+      upstreams.start()
       await mirror.listen({ host: init.listen.host, port: init.listen.port })
       const bound = mirror.server.address() as AddressInfo
       address = { host: bound.address, port: bound.port }
     },
     async stop() {
+      upstreams.stop()
+      upstream.stop()
       await mirror.close()
       breaker.stop()
       await memory.close()

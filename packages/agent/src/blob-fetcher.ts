@@ -3,6 +3,7 @@ import type { Digest } from '@shoal/oci'
 import { type AgentSwarm, BlobNotFoundError } from '@shoal/swarm'
 import type { BlobResult } from './agent-metrics.ts'
 import type { BlobName, BlobNames } from './blob-names.ts'
+import type { UpstreamFetcher } from './upstream-fetcher.ts'
 
 /** A blob that cannot be opened by then, all tries together, is not coming. Containerd waits 30 s for headers. */
 export const OPEN_TIMEOUT_MS = 20_000
@@ -19,6 +20,8 @@ export interface BlobFetcherInit {
   readonly store: Pick<ContentStore, 'stat' | 'open'>
   readonly swarm: Pick<AgentSwarm, 'fetch' | 'transfers'>
   readonly names: BlobNames
+  /** Has the registry fetch what is an upstream's; undefined where nothing is. */
+  readonly upstream?: Pick<UpstreamFetcher, 'open'> | undefined
 }
 
 /** Gives blobs to read: from the store, from a download under way, or from a new one. */
@@ -42,13 +45,16 @@ export class BlobFetcher {
    * @throws DownloadStalledError, StoreFullError, or the signal's reason
    */
   async open(digest: Digest, name: BlobName, options?: { signal?: AbortSignal }): Promise<FetchedBlob | undefined> {
-    const { store, swarm, names } = this.#init
+    const { names, store, swarm, upstream } = this.#init
     names.set(digest, name)
     const timeout = AbortSignal.timeout(OPEN_TIMEOUT_MS)
     const signal = options?.signal === undefined ? timeout : AbortSignal.any([options.signal, timeout])
     for (let attempt = 1; ; attempt++) {
       const whole = await store.open(digest)
       if (whole !== undefined) return { source: whole, result: 'hit' }
+      const isUnderWay = swarm.transfers.some((transfer) => transfer.digest === digest)
+      const arriving = isUnderWay ? undefined : await upstream?.open(digest, name, signal)
+      if (arriving !== undefined) return { source: arriving, result: 'fetched' }
       const result = swarm.transfers.some((transfer) => transfer.digest === digest) ? 'joined' : 'fetched'
       try {
         return { source: await this.#fetch(digest, signal), result }

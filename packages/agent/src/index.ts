@@ -9,3 +9,4 @@
 export { type Agent, type AgentInit, createAgent } from './agent.ts'
 export { BlobNames } from './blob-names.ts'
 export { RegistryFallback } from './registry-fallback.ts'
+export type { UpstreamName } from './upstream-names.ts'

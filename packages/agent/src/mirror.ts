@@ -11,14 +11,14 @@ import {
   parseDistributionPath,
   type RegistryClient
 } from '@shoal/oci'
-import type { Logger, TransferMetrics } from '@shoal/swarm'
+import type { Logger, RegistryBreaker, TransferMetrics } from '@shoal/swarm'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { AgentMetrics } from './agent-metrics.ts'
 import type { BlobFetcher } from './blob-fetcher.ts'
 import type { FetchedManifest, ManifestFetcher } from './manifest-fetcher.ts'
 import { type MirrorNames, resolveRepository } from './mirror-names.ts'
-import type { RegistryBreaker } from './registry-breaker.ts'
 import type { ResolvedTag, Tags } from './tags.ts'
+import type { UpstreamNames } from './upstream-names.ts'
 
 /** A HEAD for a blob that is not here must be answered by the registry within this time. */
 const HEAD_TIMEOUT_MS = 3_000
@@ -42,6 +42,7 @@ export interface MirrorInit extends MirrorNames {
   readonly blobs: BlobFetcher
   readonly manifests: ManifestFetcher
   readonly tags: Tags
+  readonly upstreams: Pick<UpstreamNames, 'includes' | 'local'>
   readonly client: RegistryClient
   readonly breaker: RegistryBreaker
   readonly metrics: AgentMetrics
@@ -70,7 +71,8 @@ async function route(init: MirrorInit, request: FastifyRequest, reply: FastifyRe
   if (parsed === undefined) throw new OciError('UNSUPPORTED', 'the mirror serves no such path', { status: 404 })
   if (parsed.kind === 'base') return reply.send({})
   const ns = namespaceOf(request)
-  const repository = resolveRepository(parsed.name, ns, init)
+  const own = resolveRepository(parsed.name, ns, init)
+  const repository = own ?? (ns === undefined ? undefined : await init.upstreams.local(parsed.name, ns))
   if (repository === undefined) {
     throw new OciError('NAME_UNKNOWN', `this mirror does not serve ${ns ?? parsed.name}; go on to the next host`)
   }
@@ -205,6 +207,7 @@ async function headBlob(
   if (here !== undefined) return here
   if (!init.breaker.down) {
     try {
+      if (init.upstreams.includes(repository)) return await init.client.headBlob(repository, digest)
       return await init.breaker.ask(HEAD_TIMEOUT_MS, (signal) => init.client.headBlob(repository, digest, { signal }))
     } catch (error) {
       init.logger.debug({ error, digest }, 'the registry cannot be asked for a blob’s size')

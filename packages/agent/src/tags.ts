@@ -1,7 +1,6 @@
 import type { Digest, RegistryClient } from '@shoal/oci'
-import type { Clock, Logger } from '@shoal/swarm'
+import { type Clock, isRefusal, type Logger, type RegistryBreaker } from '@shoal/swarm'
 import type { AgentMetrics } from './agent-metrics.ts'
-import { isRefusal, type RegistryBreaker } from './registry-breaker.ts'
 import type { TagMemory } from './tag-memory.ts'
 
 /** The registry is not asked again for a tag within this time. */
@@ -12,6 +11,8 @@ export const TAG_TIMEOUT_MS = 3_000
 export const DOWN_TAG_TIMEOUT_MS = 1_000
 /** Memory answers for a tag when the registry has not within this time; its answer is remembered when it comes. */
 export const TAG_HEDGE_MS = 500
+/** As long may the registry take for a tag for which it has to ask an upstream. */
+export const UPSTREAM_TAG_TIMEOUT_MS = 20_000
 /** For how long memory answers for a tag when the registry cannot be reached. */
 export const STALE_TAG_MS = 24 * 3_600_000
 
@@ -26,6 +27,8 @@ export interface ResolvedTag {
 export interface TagsInit {
   readonly client: Pick<RegistryClient, 'headManifest'>
   readonly breaker: RegistryBreaker
+  /** Whose repositories the registry has to ask elsewhere about. @default none */
+  readonly upstreams?: { includes(repository: string): boolean }
   readonly memory: TagMemory
   readonly metrics: AgentMetrics
   readonly logger: Logger
@@ -84,7 +87,7 @@ export class Tags {
     const cancel = clock.after(TAG_HEDGE_MS, () => late.resolve('late'))
     const first = await Promise.race([asked, late.promise]).finally(cancel)
     if (first !== 'late') return first
-    breaker.trip()
+    if (!this.#isUpstream(repository)) breaker.trip()
     asked.then(
       () => this.#recent.delete(`${repository}:${tag}`),
       (error: unknown) => logger.debug({ error, repository, tag }, 'the registry refused, late, to resolve a tag')
@@ -95,18 +98,26 @@ export class Tags {
   async #ask(repository: string, tag: string, timeoutMs: number): Promise<Answer> {
     const { client, breaker, memory, logger, now } = this.#init
     try {
-      const found = await breaker.ask(timeoutMs, (signal) => client.headManifest(repository, tag, { signal }))
+      const isUpstream = this.#isUpstream(repository)
+      // That an upstream is slow or away says nothing of the registry.
+      const found = isUpstream
+        ? await client.headManifest(repository, tag, { signal: AbortSignal.timeout(patienceMs(breaker.down)) })
+        : await breaker.ask(timeoutMs, (signal) => client.headManifest(repository, tag, { signal }))
       if (found === undefined) {
         await memory.delete(repository, tag)
         return { tag: undefined }
       }
       await memory.set(repository, tag, { digest: found.digest, seenAtMs: now() })
-      return { tag: { digest: found.digest, stale: false } }
+      return { tag: { digest: found.digest, stale: found.stale === true } }
     } catch (error) {
       if (isRefusal(error)) throw error
       logger.debug({ error, repository, tag }, 'the registry cannot be asked for a tag')
       return 'unreachable'
     }
+  }
+
+  #isUpstream(repository: string): boolean {
+    return this.#init.upstreams?.includes(repository) === true
   }
 
   async #remember(repository: string, tag: string): Promise<ResolvedTag | undefined> {
@@ -115,4 +126,8 @@ export class Tags {
     if (known === undefined || now() - known.seenAtMs > STALE_TAG_MS) return undefined
     return { digest: known.digest, stale: true }
   }
+}
+
+function patienceMs(isDown: boolean): number {
+  return isDown ? DOWN_TAG_TIMEOUT_MS : UPSTREAM_TAG_TIMEOUT_MS
 }

@@ -10,7 +10,7 @@ import type { BufferPool } from './buffer-pool.ts'
 import { ChunkHasher } from './chunk-hasher.ts'
 import type { ChunkMap } from './chunk-map.ts'
 import { IngestBusyError, StoreClosedError, StoreFullError } from './errors.ts'
-import { removeFile } from './files.ts'
+import { readFully, removeFile } from './files.ts'
 import type { FreeSpace } from './free-space.ts'
 import type { Ingest } from './ingest.ts'
 import { type ByteTaker, collected, untilAbortedStream, writeHashed } from './ingest-stream.ts'
@@ -26,6 +26,7 @@ export interface FileIngestInit {
   /** The announced size, bytes. */
   readonly size: number | undefined
   readonly algorithm: DigestAlgorithm
+  readonly onReceived: ((received: number) => void) | undefined
   /** Whether chunk maps are wanted. */
   readonly chunked: boolean
   readonly pool: BufferPool
@@ -87,6 +88,7 @@ export class FileIngest implements Ingest {
               position: this.#received,
               onWritten: (bytes) => {
                 this.#received += bytes
+                this.#init.onReceived?.(this.#received)
               },
               onBroken: () => {
                 this.#inStep = false
@@ -98,6 +100,12 @@ export class FileIngest implements Ingest {
         for (const buffer of buffers) pool.give(buffer)
       }
     })
+  }
+
+  async read(target: Uint8Array, position: number): Promise<number> {
+    if (this.#over !== undefined || this.#stop.signal.aborted) throw new StoreClosedError('the ingest')
+    const length = Math.max(0, Math.min(target.length, this.#received - position))
+    return length === 0 ? 0 : await readFully(this.#init.file, target.subarray(0, length), position)
   }
 
   async finish(expected: Digest, options?: AbortOptions): Promise<BlobInfo> {

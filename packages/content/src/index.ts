@@ -13,6 +13,7 @@
  * ```
  */
 export type { AbortOptions } from './abort.ts'
+export { ArrivingBlob, type ArrivingBlobInit, HELD_BACK_BYTES } from './arriving-blob.ts'
 export { Bitfield } from './bitfield.ts'
 export type { BlobInfo } from './blob-info.ts'
 export type { BlobSource, LendingSource } from './blob-source.ts'

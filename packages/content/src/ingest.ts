@@ -32,6 +32,13 @@ export interface Ingest {
    */
   append(source: AsyncIterable<Uint8Array>, options?: AbortOptions): Promise<number>
   /**
+   * Read into `target` from `position` on what came so far, and say how many bytes it was; 0 at the end of it. May be
+   * called while bytes come. Nothing vouches for them before `finish`.
+   *
+   * @throws StoreClosedError when the ingest is over.
+   */
+  read(target: Uint8Array, position: number): Promise<number>
+  /**
    * Make the blob whole and durable under the digest that it must have. The ingest is over afterwards, also when it
    * fails, and leaves nothing then; only on a full disk it stays, and this can be called again.
    *
@@ -65,4 +72,6 @@ export interface IngestOptions {
   readonly size?: number
   /** The algorithm of the digest that `finish` will be given; with another one the bytes are read a second time. @default 'sha256' */
   readonly algorithm?: DigestAlgorithm
+  /** Told how many bytes there are, whenever more of them are in the file. */
+  readonly onReceived?: (received: number) => void
 }

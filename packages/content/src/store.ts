@@ -151,6 +151,7 @@ export class ContentStore {
       named: id !== undefined,
       size: options?.size,
       algorithm: options?.algorithm ?? 'sha256',
+      onReceived: options?.onReceived,
       chunked: this.#init.signer !== undefined && !isOneChunk(options),
       pool: this.#pool,
       space: this.#space,

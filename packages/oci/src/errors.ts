@@ -26,6 +26,8 @@ export interface OciErrorOptions {
   /** For the client: anything that JSON can say. */
   readonly detail?: unknown
   readonly cause?: unknown
+  /** For how long a registry asked not to be asked again, milliseconds. */
+  readonly retryAfterMs?: number | undefined
 }
 
 /** An error that OCI Distribution has a code for: a registry answers with it, a client is answered with it. */
@@ -33,6 +35,7 @@ export class OciError extends Error {
   readonly code: OciErrorCode
   readonly status: number
   readonly detail: unknown
+  readonly retryAfterMs: number | undefined
 
   constructor(code: OciErrorCode, message: string, options: OciErrorOptions = {}) {
     super(message, options.cause === undefined ? {} : { cause: options.cause })
@@ -40,6 +43,7 @@ export class OciError extends Error {
     this.code = code
     this.status = options.status ?? STATUS[code]
     this.detail = options.detail
+    this.retryAfterMs = options.retryAfterMs
   }
 }
 

@@ -12,7 +12,10 @@
  * @packageDocumentation
  */
 export { type ByteRange, formatContentRange, parseByteRange, parseContentRange } from './byte-range.ts'
+export type { Credentials } from './client/authorizer.ts'
+export type { ConnectionOptions } from './client/http.ts'
 export {
+  type BlobOptions,
   type ClientOptions,
   type FetchedBlob,
   type FetchedManifest,

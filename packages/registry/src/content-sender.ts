@@ -60,6 +60,22 @@ export class ContentSender {
     return true
   }
 
+  /**
+   * Answer a GET with content that may still be arriving. Its source is read as far as the client wants it, and not closed.
+   *
+   * @throws OciError with status 416 for a range that the content does not have; what the source throws before its first
+   * byte is there
+   */
+  async sendFrom(request: FastifyRequest, reply: FastifyReply, content: Content, source: BlobSource): Promise<void> {
+    const etag = `"${content.digest}"`
+    reply.header('docker-content-digest', content.digest).header('etag', etag)
+    if (content.ranges) reply.header('accept-ranges', 'bytes')
+    const range = content.ranges ? askedRange(request, reply, source.size, etag) : 'whole'
+    reply.header('content-type', content.mediaType)
+    await source.available(range === 'whole' ? 0 : range.start, { signal: goneSignal(reply) })
+    await this.#sendSource(request, reply, source, range)
+  }
+
   async #sendSource(
     request: FastifyRequest,
     reply: FastifyReply,
@@ -89,7 +105,19 @@ export class ContentSender {
   }
 }
 
-function askedRange(request: FastifyRequest, reply: FastifyReply, size: number, etag: string): ByteRange | 'whole' {
+/** Fires when the client goes away. */
+export function goneSignal(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController()
+  reply.raw.once('close', () => controller.abort(new SendInterruptedError()))
+  return controller.signal
+}
+
+export function askedRange(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  size: number,
+  etag: string
+): ByteRange | 'whole' {
   const { range: header, 'if-range': condition } = request.headers
   // Ranges are defined for GET only (RFC 9110, 14.2).
   if (request.method !== 'GET' || (condition !== undefined && condition !== etag)) return 'whole'

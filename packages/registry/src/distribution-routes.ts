@@ -6,8 +6,10 @@ import { challenges } from './challenge.ts'
 import { sendJson } from './json.ts'
 import type { ManifestHandlers } from './manifest-handlers.ts'
 import { checkNamespace } from './namespace.ts'
+import type { Proxied, ProxyCache } from './proxy/proxy-cache.ts'
 import type { ReadOnly } from './read-only/read-only.ts'
 import type { ReferrerHandlers } from './referrer-handlers.ts'
+import { queryValue } from './request.ts'
 import type { TagHandlers } from './tag-handlers.ts'
 import type { UploadHandlers } from './upload-handlers.ts'
 
@@ -22,6 +24,8 @@ export interface DistributionRoutesInit {
   readonly tags: TagHandlers
   readonly referrers: ReferrerHandlers
   readonly readOnly: Pick<ReadOnly, 'write'>
+  /** Looks after the repositories of upstreams; undefined when there are none. */
+  readonly proxy: Pick<ProxyCache, 'look' | 'resolve'> | undefined
 }
 
 type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
@@ -39,7 +43,10 @@ export function addDistributionRoutes(app: FastifyInstance, init: DistributionRo
       throw new OciError('UNSUPPORTED', 'the distribution API has no such path', { status: 404 })
     }
     authorize(request, reply, route, init)
-    const handlers = handlersOf(route, init)
+    const proxied = proxiedOf(request, reply, route, init)
+    const known = proxied === undefined || route.kind === 'base' ? route : { ...route, name: proxied.name.local }
+    if (proxied !== undefined && (await init.proxy?.look(request, reply, proxied, known)) === true) return
+    const handlers = handlersOf(known, init)
     const handle = handlers[request.method]
     if (handle === undefined) {
       reply.header('allow', Object.keys(handlers).join(', '))
@@ -55,7 +62,7 @@ function authorize(
   request: FastifyRequest,
   reply: FastifyReply,
   route: DistributionRoute,
-  { access, names }: DistributionRoutesInit
+  { access }: DistributionRoutesInit
 ): void {
   const { authorization } = request.headers
   const isRead = request.method === 'GET' || request.method === 'HEAD'
@@ -70,7 +77,23 @@ function authorize(
     reply.header('www-authenticate', challenges(request, access.anonymous, name))
     throw error
   }
-  if (permission === 'pull' && name !== undefined) checkNamespace(request, reply, name, names)
+}
+
+/** The repository of an upstream that is meant, if it is one. */
+function proxiedOf(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  route: DistributionRoute,
+  { names, proxy }: DistributionRoutesInit
+): Proxied | undefined {
+  if (route.kind === 'base') return undefined
+  const ns = queryValue(request, 'ns')
+  const proxied = proxy?.resolve(route.name, ns)
+  const isPull = ['GET', 'HEAD'].includes(request.method) && route.kind !== 'uploads' && route.kind !== 'upload'
+  if (proxied === undefined) {
+    if (isPull) checkNamespace(request, reply, route.name, names)
+  } else if (ns !== undefined) reply.header('oci-namespace', ns)
+  return proxied
 }
 
 /** What can be done with a path, by method. */

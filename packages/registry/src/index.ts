@@ -21,6 +21,9 @@ export { MetadataOpenError } from './level-metadata.ts'
 export type { SparseImages } from './manifest-handlers.ts'
 export { BLOB_SIZE_HEADER, CHUNK_MAP_MEDIA_TYPE, type MeshAddress } from './mesh-routes.ts'
 export type { Policy } from './policies.ts'
+export { localPrefix } from './proxy/proxied-name.ts'
+export type { UpstreamStatus } from './proxy/upstream.ts'
+export type { UpstreamConfig } from './proxy/upstream-config.ts'
 export type { ReadOnlyState } from './read-only/read-only.ts'
 export {
   createRegistry,

@@ -1,5 +1,4 @@
 import {
-  type Descriptor,
   type Digest,
   digestAlgorithm,
   digestOf,
@@ -17,6 +16,7 @@ import type { EventSource } from './events/event-source.ts'
 import { isForeign } from './foreign/foreign-layer.ts'
 import type { Holdings } from './holdings.ts'
 import type { Leases } from './leases.ts'
+import { referrerOf, storeBytes } from './manifest-bytes.ts'
 import { type ManifestRecord, type Metadata, TagFixedError } from './metadata.ts'
 import type { Policies } from './policies.ts'
 import type { PullTimes } from './pull-times.ts'
@@ -90,7 +90,7 @@ export class ManifestHandlers {
    * `DENIED` when a tag is immutable or a quota used up
    */
   async put(request: FastifyRequest, reply: FastifyReply, name: string, reference: string): Promise<void> {
-    const { events, holdings, leases, metadata, now, policies, seeder } = this.#init
+    const { events, holdings, leases, metadata, now, policies, seeder, store } = this.#init
     const { expected, tags } = asked(request, reference)
     const bytes = await readBody(request, MANIFEST_MAX_BYTES)
     const digest = digestOf(bytes, expected === undefined ? 'sha256' : digestAlgorithm(expected))
@@ -124,7 +124,7 @@ export class ManifestHandlers {
           name,
           record,
           { tags, fixed, references, ...referrer, events: told },
-          async () => await this.#store(digest, bytes)
+          async () => await storeBytes(store, digest, bytes)
         )
         .catch((error: unknown) => {
           throw error instanceof TagFixedError ? tagImmutable(name, error.tag) : error
@@ -198,18 +198,6 @@ export class ManifestHandlers {
     }
     return missing
   }
-
-  async #store(digest: Digest, bytes: Uint8Array): Promise<void> {
-    const { store } = this.#init
-    if ((await store.stat(digest)) !== undefined) return
-    const ingest = await store.ingest({ size: bytes.length, algorithm: digestAlgorithm(digest) })
-    try {
-      await ingest.append(once(bytes))
-      await ingest.finish(digest)
-    } finally {
-      await ingest.abort()
-    }
-  }
 }
 
 function tagImmutable(name: string, tag: string): OciError {
@@ -237,22 +225,4 @@ function missingWarning(missing: readonly Digest[]): string {
   const [first] = missing
   const others = missing.length > 1 ? ` and ${missing.length - 1} more` : ''
   return `299 - "the image is not complete: the repository has no blob ${first}${others}"`
-}
-
-/** How a manifest is listed among the referrers of its subject (OCI distribution, "Listing Referrers"). */
-function referrerOf(manifest: Manifest, digest: Digest, size: number): Descriptor {
-  const { annotations, mediaType } = manifest
-  const config = manifest.kind === 'image' ? manifest.config.mediaType : undefined
-  const artifactType = manifest.artifactType ?? config
-  return {
-    mediaType,
-    digest,
-    size,
-    ...(artifactType === undefined ? {} : { artifactType }),
-    ...(annotations === undefined ? {} : { annotations })
-  }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
-  yield bytes
 }

@@ -116,11 +116,17 @@ class MemoryIngest implements Ingest {
         }
         this.#bytes = Buffer.concat([this.#bytes, piece])
         keep(this.#bytes)
+        announced.onReceived?.(this.received)
       }
       return this.received
     } finally {
       this.busy = false
     }
+  }
+
+  async read(target: Uint8Array, position: number): Promise<number> {
+    this.#assertOpen()
+    return this.#bytes.copy(target, 0, position)
   }
 
   async finish(expected: Digest): Promise<BlobInfo> {

@@ -16,6 +16,8 @@ export interface MeshAddress {
   readonly peerId: string
   /** Multiaddresses. */
   readonly addresses: readonly string[]
+  /** The registries whose images are to be had here: `host[:port]`, and what their names begin with here. */
+  readonly upstreams?: readonly { readonly host: string; readonly prefix: string }[]
 }
 
 /** What the mesh's routes need. */

@@ -70,7 +70,8 @@ export class Policies {
   }
 }
 
-function globPattern(glob: string): RegExp {
+/** What a pattern with `*` and `?` means. */
+export function globPattern(glob: string): RegExp {
   const source = glob
     .replaceAll(/[\\^$.|+()[\]{}]/g, '\\$&')
     .replaceAll(/\*+/g, '.*')

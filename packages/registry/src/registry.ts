@@ -33,6 +33,13 @@ import { upgradeMetadata } from './metadata-upgrade.ts'
 import { createRegistryMetrics, type RegistryMetrics } from './metrics.ts'
 import { addOpenApiRoute } from './openapi/openapi-route.ts'
 import { Policies, type Policy } from './policies.ts'
+import { isFillId } from './proxy/blob-fill.ts'
+import { addFillRoutes } from './proxy/fill-routes.ts'
+import { upstreamNames } from './proxy/proxied-name.ts'
+import { ProxyCache, retentionPolicies } from './proxy/proxy-cache.ts'
+import { createProxyMetrics, type ProxyMetrics } from './proxy/proxy-metrics.ts'
+import type { UpstreamStatus } from './proxy/upstream.ts'
+import type { UpstreamConfig } from './proxy/upstream-config.ts'
 import { PULL_TIME_GRANULARITY_MS, PullTimes } from './pull-times.ts'
 import { Quotas } from './quotas.ts'
 import { ReadOnly, type ReadOnlyState } from './read-only/read-only.ts'
@@ -78,6 +85,8 @@ export interface RegistryInit {
    * the name does not matter. @default []
    */
   readonly names?: readonly string[]
+  /** Registries whose images are to be had here. @default [] */
+  readonly upstreams?: readonly UpstreamConfig[]
   readonly seeder: Seeder
   readonly mesh: () => MeshAddress
   /** What tags are kept, which may not move, how large repositories may become. @default [] */
@@ -104,6 +113,8 @@ export interface Registry {
   status(): Promise<{ repositories: number; uploads: number }>
   /** Whether pushes and deletes are refused, and why; undefined while it does not run. */
   readonly readOnly: ReadOnlyState | undefined
+  /** How the upstreams are. */
+  readonly upstreams: readonly UpstreamStatus[]
   ready(): boolean
 }
 
@@ -124,6 +135,9 @@ interface Parts {
   readonly uploads: Uploads
   readonly readOnly: ReadOnly
   readonly events: Events
+  readonly reader: ManifestReader
+  readonly sender: ContentSender
+  readonly proxy: ProxyCache | undefined
 }
 
 /** What exists while the registry runs. */
@@ -140,6 +154,7 @@ class RegistryServer implements Registry {
   readonly #metrics: RegistryMetrics
   readonly #foreignMetrics: ForeignMetrics
   readonly #eventMetrics: EventMetrics
+  readonly #proxyMetrics: ProxyMetrics
   #running: Running | undefined
   #stopping = false
   /** Starts and stops take place one after the other. */
@@ -155,6 +170,10 @@ class RegistryServer implements Registry {
     })
     this.#eventMetrics = createEventMetrics(init.metrics, () => this.#running?.events.webhooks ?? [])
     this.#foreignMetrics = createForeignMetrics(init.metrics, init.transfer)
+    this.#proxyMetrics = createProxyMetrics(init.metrics, init.transfer, {
+      upstreams: () => this.upstreams,
+      fills: () => this.#running?.proxy?.fills ?? 0
+    })
   }
 
   get address(): { host: string; port: number } {
@@ -170,6 +189,10 @@ class RegistryServer implements Registry {
 
   ready(): boolean {
     return this.#running !== undefined && !this.#stopping
+  }
+
+  get upstreams(): readonly UpstreamStatus[] {
+    return this.#running?.proxy?.status ?? []
   }
 
   async status(): Promise<{ repositories: number; uploads: number }> {
@@ -207,12 +230,13 @@ class RegistryServer implements Registry {
     const { directory, listen, logger, store } = this.#init
     const metadata = await LevelMetadata.open(join(directory, 'metadata'))
     const parts = this.#parts(metadata)
-    const { collector, events, pulls, quotas, readOnly, uploads } = parts
+    const { collector, events, proxy, pulls, quotas, readOnly, uploads } = parts
     const app = createServer({ logger, metrics: this.#metrics })
     try {
       await upgradeMetadata(metadata, store)
       await readOnly.restore()
       await uploads.restore()
+      await proxy?.start()
       await quotas.count()
       await events.start()
       this.#addRoutes(app, parts)
@@ -235,7 +259,7 @@ class RegistryServer implements Registry {
     const { logger, store } = this.#init
     const now = this.#now
     const warn = (message: string) => (err: unknown) => logger.warn({ err }, message)
-    const policies = new Policies(this.#init.policies ?? [])
+    const policies = new Policies([...(this.#init.policies ?? []), ...retentionPolicies(this.#init.upstreams ?? [])])
     const quotas = new Quotas({ metadata, policies })
     const holdings = new Holdings({ metadata, quotas })
     const leases = new Leases({ records: metadata.leases, now, onError: warn('a lease could not be written') })
@@ -244,6 +268,7 @@ class RegistryServer implements Registry {
       store,
       records: metadata.uploads,
       now,
+      isForeign: isFillId,
       onError: warn('the record of an upload that is over could not be removed')
     })
     const metrics = this.#metrics
@@ -261,7 +286,11 @@ class RegistryServer implements Registry {
       events
     })
     const readOnly = new ReadOnly({ notes: metadata.notes, fixedReason: this.#init.readOnly, now })
-    return { metadata, policies, quotas, holdings, leases, pulls, uploads, collector, readOnly, events }
+    const reader = new ManifestReader(store)
+    const sender = new ContentSender({ store, transfer: this.#init.transfer, logger })
+    const proxy = this.#proxy({ metadata, holdings, leases, reader, sender })
+    const held = { metadata, policies, quotas, holdings, leases, pulls, uploads, collector }
+    return { ...held, readOnly, events, reader, sender, proxy }
   }
 
   #events({ eventLog }: LevelMetadata): Events {
@@ -272,22 +301,29 @@ class RegistryServer implements Registry {
     return new Events({ ...common, log: eventLog, webhooks, client, origin })
   }
 
+  #proxy(parts: Pick<Parts, 'holdings' | 'leases' | 'metadata' | 'reader' | 'sender'>): ProxyCache | undefined {
+    const { logger, seeder, store, upstreams = [] } = this.#init
+    if (upstreams.length === 0) return undefined
+    const common = { store, seeder, logger, clock: systemClock, now: this.#now, metrics: this.#proxyMetrics }
+    return new ProxyCache({ ...parts, ...common, upstreams })
+  }
+
   #addRoutes(app: FastifyInstance, parts: Parts): void {
-    const { adminPassword, anonymous, logger, mesh, names = [], seeder, store, transfer } = this.#init
-    const { collector, events, metadata, pulls, readOnly } = parts
+    const { adminPassword, anonymous, mesh, names = [], seeder, store } = this.#init
+    const { collector, events, metadata, proxy, pulls, reader, readOnly } = parts
     const { sparseImages = DEFAULT_SPARSE_IMAGES } = this.#init
-    const reader = new ManifestReader(store)
     const foreign = this.#foreignProxy(parts, reader)
     app.addHook('preClose', async () => await foreign?.close())
+    app.addHook('preClose', async () => await proxy?.close())
     const now = this.#now
     const tokens = new TokenIssuer(now)
     const access = new Access({ anonymous, adminPassword, tokens })
-    const sender = new ContentSender({ store, transfer, logger })
-    const shared = { ...parts, store, sender, seeder, now, events: new EventSource(events, access) }
+    const shared = { ...parts, store, seeder, now, events: new EventSource(events, access) }
     addDistributionRoutes(app, {
       access,
       names: new Set(names),
       readOnly,
+      proxy,
       manifests: new ManifestHandlers({ ...shared, sparseImages }),
       blobs: new BlobHandlers({ ...shared, foreign }),
       uploads: new UploadHandlers(shared),
@@ -296,7 +332,9 @@ class RegistryServer implements Registry {
     })
     addCatalogRoutes(app, { access, metadata })
     addTokenRoutes(app, { access, tokens, now })
-    addMeshRoutes(app, { store, access, mesh })
+    const upstreams = upstreamNames(this.#init.upstreams ?? [])
+    addMeshRoutes(app, { store, access, mesh: () => (upstreams.length === 0 ? mesh() : { ...mesh(), upstreams }) })
+    if (proxy !== undefined) addFillRoutes(app, { access, proxy })
     addGcRoutes(app, { access, collector, readOnly })
     addEventRoutes(app, { access, events })
     addReadOnlyRoutes(app, { access, collector, readOnly })

@@ -25,6 +25,8 @@ export interface UploadsInit {
   readonly max?: number
   /** An upload that no request used for so long is dropped, milliseconds. @default 86400000 */
   readonly idleMs?: number
+  /** Whether bytes under this name are somebody else's, who looks after them. @default never */
+  readonly isForeign?: (id: string) => boolean
 }
 
 /** How an upload is begun. */
@@ -62,7 +64,9 @@ export class Uploads {
       pending.delete(id)
       this.#add({ id, repository, algorithm, durable: true, received, usedAt })
     }
-    for (const id of pending.keys()) await (await store.ingest({ id })).abort()
+    for (const id of pending.keys()) {
+      if (this.#init.isForeign?.(id) !== true) await (await store.ingest({ id })).abort()
+    }
   }
 
   /** @throws OciError `TOOMANYREQUESTS` when there are too many uploads that are not idle, StoreFullError */

@@ -31,6 +31,7 @@ function fakeStore(): { ingest: () => Promise<Ingest>; pendingIngests: () => Pro
           }
           return received
         },
+        read: async () => 0,
         async finish(digest) {
           end()
           return { digest, size: received }

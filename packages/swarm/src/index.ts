@@ -34,6 +34,14 @@ export {
 export type { MembershipState } from './membership/membership.ts'
 export type { LaneConfig, MeshInit } from './mesh.ts'
 export { type ListenAddress, tcpMultiaddr } from './node/listen-addresses.ts'
+export { RateLimiter } from './rate-limiter.ts'
+export {
+  isRefusal,
+  PROBE_INTERVAL_MS,
+  RegistryBreaker,
+  type RegistryBreakerInit,
+  retryAfterOf
+} from './registry-breaker.ts'
 export { createRegistrySwarm, type RegistrySwarm, type RegistrySwarmInit } from './registry-swarm.ts'
 export {
   type ByteLane,

@@ -13,6 +13,7 @@ import { DEFAULT_REGISTRY_DATA } from './data-folders.ts'
 import { DEFAULT_P2P_LISTEN, DEFAULT_REGISTRY_ADMIN_LISTEN, DEFAULT_REGISTRY_LISTEN } from './default-addresses.ts'
 import { LANE_OPTIONS, laneFrom } from './lane-options.ts'
 import { serve } from './serve.ts'
+import { UPSTREAM_OPTIONS, upstreamsFrom } from './upstream-options.ts'
 import { WEBHOOK_OPTIONS, webhooksFrom } from './webhook-options.ts'
 
 const DEFAULT_ANONYMOUS = 'pull'
@@ -36,6 +37,7 @@ export const registryCommand = defineCommand({
     'admin-listen': defaulted(ADDRESS, DEFAULT_REGISTRY_ADMIN_LISTEN, 'where health, metrics and status are'),
     anonymous: defaulted(choice('none', 'pull', 'push'), DEFAULT_ANONYMOUS, 'what callers without credentials may do'),
     ...CONTENT_OPTIONS,
+    ...UPSTREAM_OPTIONS,
     zone: optional(NAME, 'where it is, such as an availability zone: chunks cross into each about once'),
     'upload-rate': optional(RATE, 'most bytes per second that it sends to peers (default no limit)'),
     'seed-copies': optional(
@@ -59,6 +61,7 @@ export const registryCommand = defineCommand({
       adminListen: values['admin-listen'],
       anonymous: values.anonymous,
       content: contentFrom(values),
+      upstreams: await upstreamsFrom(values, context),
       zone: values.zone ?? '',
       uploadRate: values['upload-rate'],
       seedCopies: values['seed-copies'],

@@ -8,7 +8,7 @@ import { makeDirectory } from '../files.ts'
 import type { HostPort } from '../values/address.ts'
 import type { MeshAddress } from '../values/mesh-address.ts'
 import { VERSION } from '../version.ts'
-import { askMeshAddresses } from './mesh-answer.ts'
+import { askMeshAddresses, askUpstreams } from './mesh-answer.ts'
 import { commonStatus, createMetrics, listening, openStore, type RunningProcess } from './parts.ts'
 import { withTeardown } from './teardown.ts'
 
@@ -73,6 +73,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningProcess> {
       names,
       registryNames: [client.host, ...config.registryNames],
       tagsDirectory: join(directory, TAGS_DIRECTORY),
+      askUpstreams: async (options) => await askUpstreams(client, options),
       listen: config.listen,
       logger: logger.child({ part: 'mirror' }),
       metrics,
@@ -93,6 +94,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningProcess> {
       registry: { url: config.registryUrl, reachable: swarm.registryLinked },
       admitted: swarm.membership.state === 'admitted',
       repositories: undefined,
+      upstreams: [],
       transfers: swarm.transfers.map((transfer) => ({ ...transfer, size: transfer.size ?? 0 }))
     })
     const admin = createAdminServer({ listen: config.adminListen, metrics, notReady, status })

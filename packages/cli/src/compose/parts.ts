@@ -84,7 +84,7 @@ export async function listening<T>(
   }
 }
 
-type CommonStatus = Omit<StatusDocument, 'role' | 'registry' | 'admitted' | 'repositories' | 'transfers'>
+type CommonStatus = Omit<StatusDocument, 'role' | 'registry' | 'admitted' | 'repositories' | 'transfers' | 'upstreams'>
 
 /** The parts of a status document that an agent's and the registry's have in common. */
 export function commonStatus(parts: {

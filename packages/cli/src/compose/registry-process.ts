@@ -37,6 +37,8 @@ export interface RegistryConfig {
   readonly anonymous: 'none' | 'pull' | 'push'
   /** What may be pushed. @default what the registry does by itself */
   readonly content?: Pick<RegistryInit, 'foreignAddresses' | 'foreignLayers' | 'sparseImages'>
+  /** Registries whose images are to be had here. @default [] */
+  readonly upstreams?: RegistryInit['upstreams']
   readonly zone: string
   /** Bytes per second to peers; undefined for no limit. */
   readonly uploadRate: number | undefined
@@ -101,6 +103,7 @@ export async function startRegistry(config: RegistryConfig): Promise<RegistryPro
       policies: config.policies ?? [],
       webhooks: config.webhooks ?? [],
       readOnly: config.readOnly,
+      upstreams: config.upstreams ?? [],
       mesh: () => ({ peerId: swarm.peerId, addresses: [...swarm.addresses] }),
       logger: logger.child({ part: 'registry' }),
       metrics,
@@ -115,6 +118,7 @@ export async function startRegistry(config: RegistryConfig): Promise<RegistryPro
       admitted: undefined,
       repositories: (await registry.status()).repositories,
       readOnly: registry.readOnly?.readOnly === true ? registry.readOnly.reason : undefined,
+      upstreams: registry.upstreams,
       transfers: []
     })
     const admin = createAdminServer({ listen: config.adminListen, metrics, notReady, status })

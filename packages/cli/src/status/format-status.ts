@@ -19,6 +19,7 @@ export function formatStatus(status: StatusDocument): string {
   if (status.admitted !== undefined) facts.push(['mesh', status.admitted ? 'admitted' : 'not admitted yet'])
   if (status.repositories !== undefined) facts.push(['repositories', String(status.repositories)])
   if (status.readOnly !== undefined) facts.push(['read-only', status.readOnly === '' ? 'yes' : status.readOnly])
+  for (const upstream of status.upstreams) facts.push(['upstream', upstreamLine(upstream)])
   facts.push(
     ['store', `${formatBytes(store.bytes)}${limit} in ${store.blobs} blobs`],
     ['received', received(bytesReceived)],
@@ -42,6 +43,11 @@ function severalZones({ zone, zoneBytes }: StatusDocument): boolean {
 
 function registryLine(registry: { url: string; reachable: boolean }): string {
   return `${registry.url} (${registry.reachable ? 'reachable' : 'not reachable'})`
+}
+
+function upstreamLine({ host, running, up, waiting }: StatusDocument['upstreams'][number]): string {
+  const queue = running + waiting === 0 ? '' : `, ${running} requests under way, ${waiting} waiting`
+  return `${host} (${up ? 'answers' : 'does not answer: what is cached is served'}${queue})`
 }
 
 function received(bytes: StatusDocument['bytesReceived']): string {

@@ -13,6 +13,8 @@ export interface StatusDocument {
   readonly repositories: number | undefined
   /** Why the registry refuses pushes and deletes; undefined when it takes them. */
   readonly readOnly?: string | undefined
+  /** Registries whose images this one caches. */
+  readonly upstreams: readonly UpstreamState[]
   readonly peers: readonly PeerStatus[]
   readonly store: { readonly bytes: number; readonly blobs: number; readonly limitBytes: number | undefined }
   readonly transfers: readonly TransferStatus[]
@@ -27,6 +29,14 @@ export interface StatusDocument {
 export interface ZoneBytesStatus {
   readonly received: { readonly same: number; readonly other: number }
   readonly sent: { readonly same: number; readonly other: number }
+}
+
+export interface UpstreamState {
+  readonly host: string
+  readonly up: boolean
+  /** Requests under way, and those that wait for their turn. */
+  readonly running: number
+  readonly waiting: number
 }
 
 export interface PeerStatus {
@@ -69,6 +79,7 @@ export function parseStatus(value: unknown): StatusDocument | undefined {
     admitted: boolean(value, 'admitted'),
     repositories: optionalNumber(value, 'repositories'),
     readOnly: text(value, 'readOnly'),
+    upstreams: list(value, 'upstreams').map(parseUpstream),
     peers: list(value, 'peers').map(parsePeer),
     store: {
       bytes: number(store, 'bytes'),
@@ -94,6 +105,15 @@ function parseZoneBytes(value: unknown): ZoneBytesStatus | undefined {
     other: number(field(value, name), 'other')
   })
   return { received: sides('received'), sent: sides('sent') }
+}
+
+function parseUpstream(value: unknown): UpstreamState {
+  return {
+    host: text(value, 'host') ?? '',
+    up: field(value, 'up') === true,
+    running: number(value, 'running'),
+    waiting: number(value, 'waiting')
+  }
 }
 
 function parsePeer(value: unknown): PeerStatus {

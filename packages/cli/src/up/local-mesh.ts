@@ -3,7 +3,7 @@ import type { LaneConfig, Logger } from '@shoal/swarm'
 import { parseJoinToken } from '@shoal/swarm'
 import { startAgent } from '../compose/agent-process.ts'
 import type { RunningProcess } from '../compose/parts.ts'
-import { type RegistryProcess, startRegistry } from '../compose/registry-process.ts'
+import { type RegistryConfig, type RegistryProcess, startRegistry } from '../compose/registry-process.ts'
 import { withTeardown } from '../compose/teardown.ts'
 import { CommandError } from '../errors.ts'
 import { formatAddress, type HostPort, loopbackUrl } from '../values/address.ts'
@@ -28,6 +28,8 @@ export interface LocalMeshInit {
   readonly agents: number
   readonly listen: HostPort
   readonly adminListen: HostPort
+  /** Registries whose images the registry caches. @default [] */
+  readonly upstreams?: RegistryConfig['upstreams']
   readonly logger: Logger
 }
 
@@ -47,6 +49,7 @@ export async function startLocalMesh(init: LocalMeshInit, options: { signal: Abo
       anonymous: 'pull',
       zone: '',
       uploadRate: undefined,
+      upstreams: init.upstreams ?? [],
       logger: logger.child({ process: 'registry' })
     })
     teardown.add('registry', () => registry.stop())

@@ -9,6 +9,7 @@ export interface OpenedBlob {
   /** Which of them `body` should give. */
   readonly range: ByteRange
   readonly body: AsyncIterable<Uint8Array>
+  readonly etag?: string | undefined
 }
 
 /** How a body goes on when it breaks. */
@@ -63,4 +64,9 @@ export async function* skipBytes(body: AsyncIterable<Uint8Array>, length: number
     left -= dropped
     if (dropped < bytes.length) yield bytes.subarray(dropped)
   }
+}
+
+/** An entity tag that names bytes and not only what they mean. */
+export function strongTag(etag: string | undefined): string | undefined {
+  return etag !== undefined && /^"[^"]{1,200}"$/.test(etag) ? etag : undefined
 }

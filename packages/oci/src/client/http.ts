@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net'
 import type { Readable } from 'node:stream'
 import { Agent, type Dispatcher, request } from 'undici'
 import { RegistryUnreachableError } from './registry-unreachable.ts'
@@ -10,6 +11,18 @@ const HEADERS_TIMEOUT_MS = 30_000
 /** Between two pieces of a body. */
 const BODY_TIMEOUT_MS = 30_000
 const MAX_REDIRECTS = 10
+
+/** How connections are made, where the usual way will not do. */
+export interface ConnectionOptions {
+  /** Resolves names. @default dns.lookup */
+  readonly lookup?: LookupFunction
+  /** Looks at each URL before anything is sent there, redirects and token servers included. It throws to refuse one. */
+  readonly check?: (url: URL) => void
+  /** From a request's end to the answer's head. @default 30000 */
+  readonly headersTimeoutMs?: number
+  /** Between two pieces of a body. @default 30000 */
+  readonly bodyTimeoutMs?: number
+}
 
 /** A request of any kind. */
 export interface HttpRequest {
@@ -37,14 +50,25 @@ export interface HttpAnswer {
 export class Http {
   readonly #agent: Agent
   readonly #userAgent: string
+  readonly #check: (url: URL) => void
 
-  constructor(init: { readonly userAgent: string; readonly caBundle?: string | undefined }) {
+  constructor(init: {
+    readonly userAgent: string
+    readonly caBundle?: string | undefined
+    readonly connection?: ConnectionOptions | undefined
+  }) {
+    const { bodyTimeoutMs, check, headersTimeoutMs, lookup } = init.connection ?? {}
     this.#userAgent = init.userAgent
+    this.#check = check ?? (() => undefined)
     this.#agent = new Agent({
       connections: MAX_CONNECTIONS,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      bodyTimeout: BODY_TIMEOUT_MS,
-      connect: { timeout: CONNECT_TIMEOUT_MS, ...(init.caBundle === undefined ? {} : { ca: init.caBundle }) }
+      headersTimeout: headersTimeoutMs ?? HEADERS_TIMEOUT_MS,
+      bodyTimeout: bodyTimeoutMs ?? BODY_TIMEOUT_MS,
+      connect: {
+        timeout: CONNECT_TIMEOUT_MS,
+        ...(lookup === undefined ? {} : { lookup }),
+        ...(init.caBundle === undefined ? {} : { ca: init.caBundle })
+      }
     })
   }
 
@@ -64,7 +88,10 @@ export class Http {
       await answer.body.dump()
       if (redirects === MAX_REDIRECTS)
         throw new RegistryUnreachableError(url.host, `more than ${MAX_REDIRECTS} redirects`)
-      const next = new URL(location, url)
+      const next = URL.parse(location, url.href)
+      if (next === null || !/^https?:$/.test(next.protocol)) {
+        throw new RegistryUnreachableError(url.host, 'it redirects to something that is no http URL')
+      }
       if (next.host !== url.host || next.protocol !== url.protocol) {
         const { authorization: _dropped, ...others } = headers
         headers = others
@@ -75,6 +102,7 @@ export class Http {
 
   async #sendOnce(init: HttpRequest): Promise<HttpAnswer> {
     const { url, method, signal } = init
+    this.#check(url)
     try {
       const answer = await request(url, {
         method,

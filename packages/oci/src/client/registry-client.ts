@@ -6,8 +6,8 @@ import { isOciErrorCode, OciError, parseErrorEnvelope } from '../errors.ts'
 import { manifestMediaType } from '../manifest.ts'
 import { MANIFEST_ACCEPT } from '../media-types.ts'
 import { Authorizer, type Credentials } from './authorizer.ts'
-import { type OpenedBlob, resumingBody, skipBytes } from './blob-body.ts'
-import { Http, type HttpAnswer, type HttpRequest, readBody } from './http.ts'
+import { type OpenedBlob, resumingBody, skipBytes, strongTag } from './blob-body.ts'
+import { type ConnectionOptions, Http, type HttpAnswer, type HttpRequest, readBody } from './http.ts'
 import { RegistryUnreachableError } from './registry-unreachable.ts'
 import { backoffMs, DEFAULT_ATTEMPTS, isTransient, MAX_RETRY_AFTER_MS, pause, retryAfterMs } from './retry.ts'
 
@@ -24,6 +24,7 @@ export interface RegistryClientInit {
   readonly credentials?: Credentials | undefined
   /** PEM of the authorities to trust instead of the system's. */
   readonly caBundle?: string | undefined
+  readonly connection?: ConnectionOptions | undefined
   /** @default 'shoal' */
   readonly userAgent?: string
   /** Tries of a request that may be repeated. @default 4 */
@@ -55,7 +56,11 @@ export interface FetchedManifest {
 }
 
 /** What is known of a manifest without its bytes. */
-export type ManifestHead = Omit<FetchedManifest, 'bytes'> & { readonly size: number }
+export type ManifestHead = Omit<FetchedManifest, 'bytes'> & {
+  readonly size: number
+  /** The registry says that this is what it knew once, and not what holds now (`Warning: 110`). */
+  readonly stale?: boolean
+}
 
 /** A blob, or a part of one. */
 export interface FetchedBlob {
@@ -64,6 +69,15 @@ export interface FetchedBlob {
   readonly range: ByteRange
   /** Exactly the bytes of `range`: it goes on by itself when a connection breaks, and throws when it cannot. */
   readonly body: AsyncIterable<Uint8Array>
+  /** What the registry calls this state of the blob, if it has a strong name for it (RFC 9110, 8.8.3). */
+  readonly etag: string | undefined
+}
+
+/** How a blob is asked for. */
+export interface BlobOptions extends ClientOptions {
+  readonly range?: ByteRange
+  /** The `etag` of an earlier answer: a part of anything else is not wanted (RFC 9110, 13.1.5). */
+  readonly ifRange?: string | undefined
 }
 
 type Scope = 'pull' | 'pull,push'
@@ -86,7 +100,11 @@ export class RegistryClient {
     this.#now = init.now ?? Date.now
     this.#random = init.random ?? Math.random
     this.#attempts = init.attempts ?? DEFAULT_ATTEMPTS
-    this.#http = new Http({ userAgent: init.userAgent ?? 'shoal', caBundle: init.caBundle })
+    this.#http = new Http({
+      userAgent: init.userAgent ?? 'shoal',
+      caBundle: init.caBundle,
+      connection: init.connection
+    })
     this.#authorizer = new Authorizer(this.#http, init.credentials, this.#now)
   }
 
@@ -117,7 +135,9 @@ export class RegistryClient {
     const digest = answer.headers['docker-content-digest'] ?? reference
     const size = Number(answer.headers['content-length'])
     const mediaType = answer.headers['content-type']
-    if (isDigest(digest) && Number.isSafeInteger(size) && mediaType !== undefined) return { digest, size, mediaType }
+    if (isDigest(digest) && Number.isSafeInteger(size) && mediaType !== undefined) {
+      return { digest, size, mediaType, ...(answer.headers.warning?.startsWith('110') === true ? { stale: true } : {}) }
+    }
     // A registry may leave these headers out; the manifest itself says the same.
     const manifest = await this.getManifest(repository, reference, options)
     return manifest && { digest: manifest.digest, mediaType: manifest.mediaType, size: manifest.bytes.length }
@@ -161,27 +181,25 @@ export class RegistryClient {
   }
 
   /** Opens a blob, or a part of it. The bytes are not hashed here. */
-  async getBlob(
-    repository: string,
-    digest: Digest,
-    options: ClientOptions & { range?: ByteRange } = {}
-  ): Promise<FetchedBlob | undefined> {
+  async getBlob(repository: string, digest: Digest, options: BlobOptions = {}): Promise<FetchedBlob | undefined> {
     const path = `/v2/${repository}/blobs/${digest}`
     const open = (range: ByteRange | undefined) => this.#openBlob(path, repository, range, options)
     const opened = await open(options.range)
     if (opened === undefined) return undefined
     const { size, range } = opened
     const resume = { host: this.host, open, attempts: this.#attempts, random: this.#random, signal: options.signal }
-    return { size, range, body: resumingBody(opened, resume) }
+    return { size, range, body: resumingBody(opened, resume), etag: opened.etag }
   }
 
   async #openBlob(
     path: string,
     repository: string,
     range: ByteRange | undefined,
-    options: ClientOptions
+    options: BlobOptions
   ): Promise<OpenedBlob | undefined> {
-    const headers = range === undefined ? {} : { range: `bytes=${range.start}-${range.end - 1}` }
+    const headers: Record<string, string> = { 'accept-encoding': 'identity' }
+    if (range !== undefined) headers.range = `bytes=${range.start}-${range.end - 1}`
+    if (range !== undefined && options.ifRange !== undefined) headers['if-range'] = options.ifRange
     const answer = await this.#send({ method: 'GET', headers }, path, pullScope(repository), options)
     if (answer.status === 404) {
       await answer.body.dump()
@@ -195,15 +213,16 @@ export class RegistryClient {
       throw new RegistryUnreachableError(this.host, 'it does not say how large a blob is')
     }
     const got = partial?.range ?? { start: 0, end: size }
+    const etag = strongTag(answer.headers.etag)
     if (range === undefined || (got.start === range.start && got.end <= range.end))
-      return { size, range: got, body: answer.body }
+      return { size, range: got, body: answer.body, etag }
     if (got.start > range.start || got.end < Math.min(range.end, size)) {
       answer.body.destroy()
       throw new RegistryUnreachableError(this.host, 'it answered with another range than was asked for')
     }
     // A registry without ranges sends the whole blob; what comes before the range is dropped.
     const wanted = { start: range.start, end: Math.min(range.end, size) }
-    return { size, range: wanted, body: skipBytes(answer.body, wanted.start - got.start) }
+    return { size, range: wanted, body: skipBytes(answer.body, wanted.start - got.start), etag }
   }
 
   /**
@@ -272,12 +291,13 @@ export class RegistryClient {
     return tags
   }
 
-  /** A plain GET of a small document, for routes that are not OCI's. Any status is an answer. */
+  /** A plain GET of a small document, for which one may have to be let into `repository`. Any status is an answer. */
   async get(
     path: string,
-    options: ClientOptions & { maxBytes: number }
+    options: ClientOptions & { maxBytes: number; repository?: string }
   ): Promise<{ status: number; headers: Readonly<Record<string, string | undefined>>; bytes: Uint8Array }> {
-    const answer = await this.#send({ method: 'GET' }, path, '', options)
+    const scope = options.repository === undefined ? '' : pullScope(options.repository)
+    const answer = await this.#send({ method: 'GET' }, path, scope, options)
     return { status: answer.status, headers: answer.headers, bytes: await readBody(answer, options.maxBytes) }
   }
 
@@ -351,13 +371,14 @@ export class RegistryClient {
     )
     const [entry] = parseErrorEnvelope(text)
     const { status } = answer
+    const retryAfter = retryAfterMs(answer.headers['retry-after'], this.#now())
     const what = `${this.host} answered with status ${status}${entry === undefined ? '' : `: ${entry.message || entry.code}`}`
     if (entry !== undefined && isOciErrorCode(entry.code))
-      return new OciError(entry.code, what, { status, detail: entry.detail })
+      return new OciError(entry.code, what, { status, detail: entry.detail, retryAfterMs: retryAfter })
     if (status === 401) return new OciError('UNAUTHORIZED', `${what}; check the credentials`, { status })
     if (status === 403) return new OciError('DENIED', what, { status })
-    if (status === 429) return new OciError('TOOMANYREQUESTS', what, { status })
-    return new RegistryUnreachableError(this.host, `it answered with status ${status}`)
+    if (status === 429) return new OciError('TOOMANYREQUESTS', what, { status, retryAfterMs: retryAfter })
+    return new RegistryUnreachableError(this.host, `it answered with status ${status}`, { retryAfterMs: retryAfter })
   }
 }
 

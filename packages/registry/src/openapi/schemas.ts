@@ -94,7 +94,9 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
     ['subject']
   ),
   Platform: exactly({ os: TEXT, architecture: TEXT, variant: TEXT, 'os.version': TEXT }, ['variant', 'os.version']),
-  Mesh: exactly({ peerId: TEXT, addresses: listOf(TEXT) }),
+  Mesh: exactly({ peerId: TEXT, addresses: listOf(TEXT), upstreams: listOf(exactly({ host: TEXT, prefix: TEXT })) }, [
+    'upstreams'
+  ]),
   CollectionRequest: {
     ...exactly({ dryRun: FLAG, untagged: FLAG, graceSeconds: { type: 'number', minimum: 0, default: 7200 } }),
     required: []

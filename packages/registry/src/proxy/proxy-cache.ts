@@ -1,0 +1,172 @@
+import { type ArrivingBlob, StoreClosedError } from '@shoal/content'
+import { type Digest, type DistributionRoute, OciError } from '@shoal/oci'
+import type { Clock, Logger } from '@shoal/swarm'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Holdings } from '../holdings.ts'
+import type { Policy } from '../policies.ts'
+import { repositoryUnknown } from '../unknown.ts'
+import { BlobFills, type BlobFillsInit } from './blob-fills.ts'
+import { type BegunBlob, ProxiedBlobs, type ProxiedBlobsInit } from './proxied-blobs.ts'
+import { sendUpstreamReferrers, sendUpstreamTags } from './proxied-lists.ts'
+import { type Freshness, ProxiedManifests, type ProxiedManifestsInit } from './proxied-manifests.ts'
+import { localPrefix, type ProxiedName, proxiedName } from './proxied-name.ts'
+import type { ProxyMetrics } from './proxy-metrics.ts'
+import { type SharedParts, Sharings, type SharingsInit } from './shared-parts.ts'
+import { Upstream, type UpstreamStatus } from './upstream.ts'
+import type { UpstreamConfig } from './upstream-config.ts'
+
+/** RFC 9111, 5.5.1 of RFC 7234: what is sent may not be what the upstream has now. */
+const STALE = '110 - "the upstream cannot be asked; this is what was known of it"'
+
+/** What a proxy is made with. */
+export interface ProxyCacheInit
+  extends Omit<ProxiedManifestsInit, 'holdings'>,
+    Omit<ProxiedBlobsInit, 'fills' | 'holdings'>,
+    Omit<BlobFillsInit, 'holdings'>,
+    SharingsInit {
+  readonly upstreams: readonly UpstreamConfig[]
+  readonly holdings: Pick<Holdings, 'addBlob' | 'addManifest'>
+  readonly store: ProxiedManifestsInit['store'] & BlobFillsInit['store'] & SharingsInit['store']
+  readonly metadata: ProxiedManifestsInit['metadata'] & ProxiedBlobsInit['metadata']
+  readonly leases: ProxiedBlobsInit['leases']
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metrics: ProxyMetrics
+}
+
+/** A request that means an upstream's repository. */
+export interface Proxied {
+  readonly upstream: Upstream
+  readonly name: ProxiedName
+}
+
+/** What of the cache garbage collection removes. */
+export function retentionPolicies(upstreams: readonly UpstreamConfig[]): Policy[] {
+  return upstreams.flatMap(({ host, keepPulledMs }) => {
+    const prefix = localPrefix(host)
+    return prefix === undefined || keepPulledMs === undefined
+      ? []
+      : [{ prefix: `${prefix}/`, keepPulledMs, deleteUntagged: true }]
+  })
+}
+
+/** Other registries' images through this one: fetched once, kept, and served when the other registry is not there. */
+export class ProxyCache {
+  readonly #init: ProxyCacheInit
+  readonly #upstreams: ReadonlyMap<string, Upstream>
+  readonly #manifests: ProxiedManifests
+  readonly #blobs: ProxiedBlobs
+  readonly #fills: BlobFills
+  readonly #sharings: Sharings
+
+  constructor(init: ProxyCacheInit) {
+    this.#init = init
+    this.#upstreams = new Map(init.upstreams.map((config) => [config.host, new Upstream({ ...init, config })]))
+    this.#manifests = new ProxiedManifests(init)
+    this.#fills = new BlobFills(init)
+    this.#sharings = new Sharings(init)
+    this.#blobs = new ProxiedBlobs({ ...init, fills: this.#fills })
+  }
+
+  get status(): UpstreamStatus[] {
+    return [...this.#upstreams.values()].map((upstream) => upstream.status)
+  }
+
+  /** Blobs that are being fetched. */
+  get fills(): number {
+    return this.#fills.count
+  }
+
+  async start(): Promise<void> {
+    await this.#fills.restore()
+  }
+
+  async close(): Promise<void> {
+    this.#sharings.close()
+    await this.#fills.close(new StoreClosedError())
+    for (const upstream of this.#upstreams.values()) await upstream.close()
+  }
+
+  /**
+   * Whether a request means the repository of an upstream.
+   *
+   * @param ns the registry that it names, if it does
+   * @throws OciError `NAME_UNKNOWN` when the repository is one that may not be pulled through here
+   */
+  resolve(name: string, ns: string | undefined): Proxied | undefined {
+    const found = proxiedName(name, ns, this.#upstreams.keys())
+    const upstream = found === undefined ? undefined : this.#upstreams.get(found.host)
+    if (found === undefined || upstream === undefined) return undefined
+    if (!upstream.permits(found.repository)) throw repositoryUnknown(found.local)
+    return { upstream, name: found }
+  }
+
+  /**
+   * Look after a request for something of an upstream.
+   *
+   * @returns whether it is answered; if not, the repository `name.local` has what was asked for
+   * @throws OciError `DENIED` for anything but a pull or a delete
+   */
+  async look(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    { name, upstream }: Proxied,
+    route: DistributionRoute
+  ): Promise<boolean> {
+    const isRead = request.method === 'GET' || request.method === 'HEAD'
+    const isDelete = request.method === 'DELETE'
+    if (route.kind === 'uploads' || route.kind === 'upload' || !(isRead || isDelete)) {
+      throw new OciError('DENIED', `${name.local} is a cache of ${upstream.host}: push to ${upstream.host} itself`)
+    }
+    if (isDelete) return false
+    switch (route.kind) {
+      case 'manifest':
+        this.#warn(reply, upstream, await this.#manifests.have(upstream, name, route.reference))
+        return false
+      case 'blob':
+        return await this.#blobs.look(request, reply, upstream, name, route.digest)
+      case 'tags':
+        return await this.#orStale(reply, upstream, async () => await sendUpstreamTags(request, reply, upstream, name))
+      case 'referrers':
+        return await this.#orStale(reply, upstream, async () => {
+          await sendUpstreamReferrers(request, reply, upstream, name, route.digest)
+        })
+      case 'base':
+        return false
+    }
+  }
+
+  /** Have a blob here or on its way: see `ProxiedBlobs.begin`. */
+  async begin({ name, upstream }: Proxied, digest: Digest): Promise<BegunBlob> {
+    return await this.#blobs.begin(upstream, name, digest)
+  }
+
+  /** The parts of a blob that arrives, to be shared in the mesh. */
+  share(blob: ArrivingBlob): SharedParts {
+    return this.#sharings.share(blob)
+  }
+
+  /** What was shared under this name and can still be had. */
+  sharing(id: string): SharedParts | undefined {
+    return this.#sharings.find(id)
+  }
+
+  /** A list of what is cached is better than none. */
+  async #orStale(reply: FastifyReply, upstream: Upstream, send: () => Promise<void>): Promise<boolean> {
+    try {
+      await send()
+      return true
+    } catch (error) {
+      if (error instanceof OciError && error.status < 500 && error.status !== 429) throw error
+      this.#init.logger.debug({ err: error, upstream: upstream.host }, 'an upstream gave no list')
+      this.#warn(reply, upstream, 'stale')
+      return false
+    }
+  }
+
+  #warn(reply: FastifyReply, upstream: Upstream, freshness: Freshness): void {
+    if (freshness === 'fresh') return
+    this.#init.metrics.stale(upstream.host)
+    reply.header('warning', STALE)
+  }
+}
