@@ -288,7 +288,7 @@ class RegistryServer implements Registry {
     const readOnly = new ReadOnly({ notes: metadata.notes, fixedReason: this.#init.readOnly, now })
     const reader = new ManifestReader(store)
     const sender = new ContentSender({ store, transfer: this.#init.transfer, logger })
-    const proxy = this.#proxy({ metadata, holdings, leases, reader, sender })
+    const proxy = this.#proxy({ metadata, holdings, leases, reader, sender, events })
     const held = { metadata, policies, quotas, holdings, leases, pulls, uploads, collector }
     return { ...held, readOnly, events, reader, sender, proxy }
   }
@@ -301,7 +301,9 @@ class RegistryServer implements Registry {
     return new Events({ ...common, log: eventLog, webhooks, client, origin })
   }
 
-  #proxy(parts: Pick<Parts, 'holdings' | 'leases' | 'metadata' | 'reader' | 'sender'>): ProxyCache | undefined {
+  #proxy(
+    parts: Pick<Parts, 'events' | 'holdings' | 'leases' | 'metadata' | 'reader' | 'sender'>
+  ): ProxyCache | undefined {
     const { logger, seeder, store, upstreams = [] } = this.#init
     if (upstreams.length === 0) return undefined
     const common = { store, seeder, logger, clock: systemClock, now: this.#now, metrics: this.#proxyMetrics }

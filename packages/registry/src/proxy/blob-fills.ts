@@ -2,6 +2,7 @@ import type { ArrivingBlob } from '@shoal/content'
 import { type Digest, OciError } from '@shoal/oci'
 import type { Clock, Logger } from '@shoal/swarm'
 import type { BlobStore } from '../blob-store.ts'
+import type { Events } from '../events/events.ts'
 import type { Holdings } from '../holdings.ts'
 import type { Leases } from '../leases.ts'
 import type { Seeder } from '../seeder.ts'
@@ -20,6 +21,7 @@ export interface BlobFillsInit {
   readonly holdings: Pick<Holdings, 'addBlob'>
   readonly leases: Pick<Leases, 'holding'>
   readonly seeder: Seeder
+  readonly events: Pick<Events, 'emit'>
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: ProxyMetrics
@@ -136,10 +138,13 @@ export class BlobFills {
 
   /** The repository has the blob when it is whole, and nobody removes it in between. */
   #link(flight: Flight, digest: Digest, local: string, size: number): Promise<void> {
-    const { holdings, leases, logger, seeder } = this.#init
+    const { events, holdings, leases, logger, seeder } = this.#init
     const link = leases
       .holding([digest], async () => await holdings.addBlob(local, digest, size, async () => await flight.fill.done))
-      .then(() => seeder.announce(digest))
+      .then(() => {
+        seeder.announce(digest)
+        events.emit({ action: 'proxy-fill', kind: 'blob', repository: local, digest, size })
+      })
     flight.links.set(local, link)
     link.catch((error: unknown) => {
       logger.debug({ err: error, repository: local, digest }, 'a repository did not get a blob')

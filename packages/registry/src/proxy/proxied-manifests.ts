@@ -9,6 +9,7 @@ import {
 } from '@shoal/oci'
 import { type Clock, isRefusal, type Logger } from '@shoal/swarm'
 import type { BlobStore } from '../blob-store.ts'
+import type { Events } from '../events/events.ts'
 import type { Holdings } from '../holdings.ts'
 import type { Leases } from '../leases.ts'
 import { referrerOf, storeBytes } from '../manifest-bytes.ts'
@@ -32,6 +33,7 @@ export interface ProxiedManifestsInit {
   readonly store: Pick<BlobStore, 'ingest' | 'stat'>
   readonly metadata: Pick<Metadata, 'manifest' | 'tag'>
   readonly holdings: Pick<Holdings, 'addManifest'>
+  readonly events: Pick<Events, 'emit'>
   readonly leases: Pick<Leases, 'holding'>
   readonly seeder: Seeder
   readonly clock: Clock
@@ -147,7 +149,7 @@ export class ProxiedManifests {
     { bytes, digest, mediaType }: FetchedManifest,
     what: string
   ): Promise<void> {
-    const { holdings, leases, now, seeder, store } = this.#init
+    const { events, holdings, leases, now, seeder, store } = this.#init
     const manifest = parsed(upstream, bytes, mediaType, what)
     const { subject } = manifest
     const record = {
@@ -167,6 +169,9 @@ export class ProxiedManifests {
       await holdings.addManifest(name.local, record, names, async () => await storeBytes(store, digest, bytes))
     })
     seeder.announce(digest)
+    const [tag] = names.tags
+    const told = { action: 'proxy-fill', kind: 'manifest', repository: name.local, digest, size: bytes.length } as const
+    events.emit({ ...told, mediaType: manifest.mediaType, ...(tag === undefined ? {} : { tag }) })
   }
 
   async #isHere(local: string, digest: Digest): Promise<boolean> {

@@ -3,11 +3,18 @@ import { randomBytes } from 'node:crypto'
 import { describe, it, type TestContext } from 'node:test'
 import { type Digest, digestOf, MEDIA_TYPES } from '@shoal/oci'
 import type { UpstreamConfig } from '../../src/proxy/upstream-config.ts'
-import { type Harness, startRegistry } from '../harness.ts'
+import { basic, type Harness, startRegistry } from '../harness.ts'
 import { FakeUpstream, send, sendHead } from './fake-upstream.ts'
 
 const layer = randomBytes(3_000_000)
 const layerDigest = digestOf(layer)
+
+interface Told {
+  readonly action: string
+  readonly kind: string
+  readonly repository: string
+  readonly digest: Digest
+}
 
 interface Site {
   readonly upstream: FakeUpstream
@@ -59,6 +66,31 @@ describe('a proxied image', () => {
     await (await proxy.request(blobPath, { headers: { authorization } })).arrayBuffer()
     assert.ok(upstream.requests.length > 0)
     assert.ok(upstream.requests.every((each) => each.authorization === undefined))
+  })
+
+  it('is told of to webhooks, the manifest and the blob', async (t) => {
+    const upstream = await FakeUpstream.start(t)
+    const image = upstream.image('library/app', '1', [layer])
+    const proxy = await startRegistry(t, {
+      upstreams: [{ host: 'docker.io', url: upstream.url }],
+      webhooks: [{ name: 'nobody', url: 'http://127.0.0.1:9/' }],
+      anonymous: 'push'
+    })
+    await (await proxy.request('/v2/app/manifests/1?ns=docker.io')).text()
+    await (await proxy.request(blobPath)).arrayBuffer()
+    const told = async () =>
+      (await (await proxy.request('/api/v1/events', { headers: basic() })).json()) as { events: Told[] }
+    await until(async () => (await told()).events.length === 2)
+    const events = (await told()).events.map(({ action, kind, repository, digest }) => [
+      action,
+      kind,
+      repository,
+      digest
+    ])
+    assert.deepEqual(events, [
+      ['proxy-fill', 'manifest', 'docker.io/library/app', image],
+      ['proxy-fill', 'blob', 'docker.io/library/app', layerDigest]
+    ])
   })
 
   it('keeps the digest of an index, whichever of its images are here', async (t) => {
