@@ -7,6 +7,8 @@ export interface WorldShape {
   readonly latencyMs: number
   /** One way between two zones, ms. */
   readonly zoneLatencyMs: number
+  /** How long a message waits at most in the queue of a line that is busy with chunks, ms. */
+  readonly queueMs: number
   readonly zones: number
   /** From each zone to each other, Mbit/s; undefined for as much as the nodes can. */
   readonly zoneMbit: number | undefined
@@ -28,6 +30,7 @@ export const DEFAULT_SHAPE: WorldShape = {
   registryMbit: 1000,
   latencyMs: 0.25,
   zoneLatencyMs: 2,
+  queueMs: 5,
   zones: 1,
   zoneMbit: undefined,
   wireFactor: 1,

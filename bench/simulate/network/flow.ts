@@ -4,6 +4,11 @@ import type { Host, Network } from './network.ts'
 /** However large the pieces of a simulation are, so many are in a connection at once. */
 const WINDOW_PIECES = 2
 
+/** What TCP sends at first, and again after a pause: ten segments (RFC 6928, RFC 2861). */
+const FIRST_WINDOW_BYTES = 10 * 1448
+/** A pause after which it begins anew: the least time after which Linux takes a segment for lost, ms. */
+const PAUSE_MS = 200
+
 /** A piece of a chunk on its way. */
 export interface Piece {
   readonly channel: number
@@ -37,6 +42,8 @@ export class Flow {
   /** Bytes that were taken and have not come to the other end. */
   #buffered = 0
   #closed = false
+  /** When something last left or arrived, ms. */
+  #activeAt = Number.NEGATIVE_INFINITY
   /** Whether the uplink has it among those that wait for their turn. */
   waiting = false
 
@@ -86,6 +93,7 @@ export class Flow {
   /** A piece is there. */
   onArrival(piece: Piece): void {
     if (this.#closed) return
+    this.#activeAt = this.#network.simulation.now()
     this.#buffered -= piece.length
     this.#arrived(piece)
     this.#fill()
@@ -104,10 +112,22 @@ export class Flow {
       transfer.offset += piece.length
       this.#buffered += piece.length
       this.#queue.push(piece)
-      this.#from.uplink.offer(this)
+      this.#offer(piece.length)
       if (transfer.offset < transfer.length) this.#transfers.push(transfer)
       else transfer.handedOver(transfer.length)
     }
+  }
+
+  /** After a pause the first piece takes several round trips: the window doubles with each. */
+  #offer(bytes: number): void {
+    const { simulation } = this.#network
+    const now = simulation.now()
+    const paused = this.#buffered === bytes && now - this.#activeAt > PAUSE_MS
+    this.#activeAt = now
+    const rounds = paused ? Math.ceil(Math.log2(bytes / FIRST_WINDOW_BYTES + 1)) - 1 : 0
+    const delayMs = Math.max(0, rounds) * this.#network.roundTripMs(this.#from, this.#to)
+    if (delayMs === 0) this.#from.uplink.offer(this)
+    else simulation.after(delayMs, () => this.#from.uplink.offer(this))
   }
 }
 

@@ -12,7 +12,7 @@ export function msPerByte(mbit: number): number {
 /** A line that passes on what comes in the order in which it comes: a node's way in, or the way between two zones. */
 export class LinkQueue {
   readonly #simulation: Simulation
-  #msPerByte: number
+  readonly #msPerByte: number
   #freeAt = 0
   /** Bytes that were passed on. */
   bytes = 0
@@ -29,8 +29,16 @@ export class LinkQueue {
     return this.#freeAt
   }
 
-  /** When what comes now would have been passed on, ms. */
-  get freeAt(): number {
-    return Math.max(this.#freeAt, this.#simulation.now())
+  /** How long what comes now would wait, ms. */
+  get backlogMs(): number {
+    return Math.max(0, this.#freeAt - this.#simulation.now())
+  }
+
+  /**
+   * When a message that comes at a time has been passed on, ms. It waits as long as the line's queue is at most: what is
+   * beyond that has not been sent yet in truth, for TCP sends no faster than it hears.
+   */
+  passMessage(bytes: number, at: number, queueMs: number): number {
+    return Math.min(this.pass(bytes, at), at + queueMs + bytes * this.#msPerByte)
   }
 }

@@ -18,6 +18,8 @@ export interface NetworkInit {
   readonly latencyMs: number
   /** One way between two zones, ms. */
   readonly zoneLatencyMs: number
+  /** How long a message waits at most in the queue of a line that is busy with chunks, ms. */
+  readonly queueMs: number
   /** From each zone to each other, Mbit/s; undefined where nothing but the nodes' own links is narrow. */
   readonly zoneMbit: number | undefined
   readonly zones: number
@@ -52,9 +54,10 @@ export class Network {
   }
 
   addHost(rates: { readonly upMbit: number; readonly downMbit: number; readonly zone: number }): Host {
+    const { wireFactor, queueMs } = this.#init
     return {
-      uplink: new Uplink(this.simulation, rates.upMbit / this.#init.wireFactor),
-      downlink: new LinkQueue(this.simulation, rates.downMbit / this.#init.wireFactor),
+      uplink: new Uplink(this.simulation, rates.upMbit / wireFactor, queueMs),
+      downlink: new LinkQueue(this.simulation, rates.downMbit / wireFactor),
       zone: rates.zone
     }
   }
@@ -63,22 +66,36 @@ export class Network {
     return Math.max(MAX_PIECE_BYTES, Math.ceil(chunkBytes / this.#init.piecesPerChunk))
   }
 
-  /** What leaves a host at a time comes to another; `arrival` happens when it is wholly there. */
-  deliver(from: Host, to: Host, bytes: number, arrival: SimEvent, at = this.simulation.now()): void {
-    const { simulation } = this
-    if (from.zone === to.zone) {
-      simulation.at(to.downlink.pass(bytes, at + this.#init.latencyMs), arrival)
-      return
-    }
-    const left = this.#zoneLinks[from.zone]?.[to.zone]?.pass(bytes, at) ?? at
-    // It takes its place before the node only when it is there, or what is near would wait for what is far.
-    const fire = () => simulation.at(to.downlink.pass(bytes), arrival)
-    simulation.at(left + this.#init.zoneLatencyMs, { fire })
+  /** A piece of a chunk leaves a host now for another; `arrival` happens when it is wholly there. */
+  deliver(from: Host, to: Host, bytes: number, arrival: SimEvent): void {
+    this.#carry(from, to, bytes, this.simulation.now(), arrival, (at) => to.downlink.pass(bytes, at))
   }
 
-  /** Sends a short message: between two pieces of chunks, never behind all of them. */
+  /** Sends a short message. */
   message(from: Host, to: Host, bytes: number, arrival: SimEvent): void {
-    this.deliver(from, to, bytes, arrival, from.uplink.pass(bytes))
+    const { queueMs } = this.#init
+    const left = from.uplink.pass(bytes)
+    this.#carry(from, to, bytes, left, arrival, (at) => to.downlink.passMessage(bytes, at, queueMs))
+  }
+
+  #carry(from: Host, to: Host, bytes: number, leftAt: number, arrival: SimEvent, passIn: (at: number) => number): void {
+    const { simulation } = this
+    const { latencyMs, zoneLatencyMs } = this.#init
+    if (from.zone === to.zone) {
+      simulation.at(passIn(leftAt + latencyMs), arrival)
+      return
+    }
+    const across = this.#zoneLinks[from.zone]?.[to.zone]?.pass(bytes, leftAt) ?? leftAt
+    // It takes its place before the node only when it is there, or what is near would wait for what is far.
+    const fire = () => simulation.at(passIn(simulation.now()), arrival)
+    simulation.at(across + zoneLatencyMs, { fire })
+  }
+
+  /** How long a message and its answer take now, ms. */
+  roundTripMs(from: Host, to: Host): number {
+    const { queueMs } = this.#init
+    const queues = (from.uplink.isSending ? queueMs : 0) + Math.min(queueMs, to.downlink.backlogMs)
+    return 2 * this.latencyMs(from, to) + queues
   }
 
   latencyMs(from: Host, to: Host): number {

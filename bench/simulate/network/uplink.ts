@@ -7,6 +7,7 @@ import { msPerByte } from './link-queue.ts'
 export class Uplink implements SimEvent {
   readonly #simulation: Simulation
   readonly #msPerByte: number
+  readonly #queueMs: number
   /** Flows with something to send, the next first. */
   readonly #waiting: Flow[] = []
   #first = 0
@@ -14,16 +15,25 @@ export class Uplink implements SimEvent {
   #piece: Piece | undefined
   /** What messages took from the line while a piece was on it, ms. */
   #owedMs = 0
-  /** When messages that found the line free are out, ms. */
+  /** When messages that found the line free are off it, ms. */
+  #lineUntil = 0
+  /** When the last message is out, ms: none overtakes another. */
   #messagesUntil = 0
   /** Bytes sent, messages and all. */
   bytes = 0
   /** Bytes of chunks sent. */
   payloadBytes = 0
 
-  constructor(simulation: Simulation, mbit: number) {
+  /** @param queueMs how long a message waits behind chunks in the queue of the line */
+  constructor(simulation: Simulation, mbit: number, queueMs: number) {
     this.#simulation = simulation
     this.#msPerByte = msPerByte(mbit)
+    this.#queueMs = queueMs
+  }
+
+  /** Whether a piece is on the line. */
+  get isSending(): boolean {
+    return this.#sending !== undefined
   }
 
   /** A flow has something to send. */
@@ -34,16 +44,18 @@ export class Uplink implements SimEvent {
     if (this.#sending === undefined) this.#next()
   }
 
-  /** A message goes out between two pieces. @returns when it is out, ms */
+  /** A message goes out, behind what the line has taken of chunks. @returns when it is out, ms */
   pass(bytes: number): number {
     this.bytes += bytes
     const ms = bytes * this.#msPerByte
     const now = this.#simulation.now()
-    if (this.#sending !== undefined) {
+    if (this.#sending === undefined) {
+      this.#lineUntil = Math.max(now, this.#lineUntil) + ms
+      this.#messagesUntil = Math.max(this.#lineUntil, this.#messagesUntil)
+    } else {
       this.#owedMs += ms
-      return now + ms
+      this.#messagesUntil = Math.max(this.#messagesUntil, now + this.#queueMs) + ms
     }
-    this.#messagesUntil = Math.max(now, this.#messagesUntil) + ms
     return this.#messagesUntil
   }
 
@@ -81,7 +93,7 @@ export class Uplink implements SimEvent {
     }
     this.#sending = flow
     this.#piece = piece
-    const start = Math.max(this.#simulation.now(), this.#messagesUntil)
+    const start = Math.max(this.#simulation.now(), this.#lineUntil)
     this.#simulation.at(start + this.#owedMs + piece.length * this.#msPerByte, this)
     this.#owedMs = 0
   }
