@@ -1,13 +1,9 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
-import { describe, it, type TestContext } from 'node:test'
+import { describe, it } from 'node:test'
 import { type Digest, digestOf, MEDIA_TYPES } from '@shoal/oci'
-import type { UpstreamConfig } from '../../src/proxy/upstream-config.ts'
-import { basic, type Harness, startRegistry } from '../harness.ts'
+import { basic, startRegistry } from '../harness.ts'
 import { FakeUpstream, send, sendHead } from './fake-upstream.ts'
-
-const layer = randomBytes(3_000_000)
-const layerDigest = digestOf(layer)
+import { blobPath, bytesOf, layer, layerDigest, startSite, until } from './proxy-site.ts'
 
 interface Told {
   readonly action: string
@@ -16,36 +12,9 @@ interface Told {
   readonly digest: Digest
 }
 
-interface Site {
-  readonly upstream: FakeUpstream
-  readonly proxy: Harness
-  readonly image: Digest
-}
-
-async function start(t: TestContext, config: Partial<UpstreamConfig> = {}): Promise<Site> {
-  const upstream = await FakeUpstream.start(t)
-  const image = upstream.image('library/app', '1', [layer])
-  const upstreams = [{ host: 'docker.io', url: upstream.url, ...config }]
-  return { upstream, image, proxy: await startRegistry(t, { upstreams, anonymous: 'push' }) }
-}
-
-async function bytesOf(response: Response): Promise<Buffer> {
-  return Buffer.from(await response.arrayBuffer())
-}
-
-const blobPath = `/v2/library/app/blobs/${layerDigest}?ns=docker.io`
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = AbortSignal.timeout(10_000)
-  while (!(await condition())) {
-    deadline.throwIfAborted()
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-}
-
 describe('a proxied image', () => {
   it('is pulled through by ns, by path and without library/, and is asked for once', async (t) => {
-    const { image, proxy, upstream } = await start(t)
+    const { image, proxy, upstream } = await startSite(t)
     for (const path of ['/v2/app/manifests/1?ns=docker.io', '/v2/docker.io/library/app/manifests/1']) {
       const response = await proxy.request(path)
       assert.equal(response.status, 200)
@@ -61,7 +30,7 @@ describe('a proxied image', () => {
   })
 
   it('sends no credentials of clients upstream', async (t) => {
-    const { proxy, upstream } = await start(t)
+    const { proxy, upstream } = await startSite(t)
     const authorization = `Basic ${Buffer.from('admin:correct horse').toString('base64')}`
     await (await proxy.request(blobPath, { headers: { authorization } })).arrayBuffer()
     assert.ok(upstream.requests.length > 0)
@@ -94,7 +63,7 @@ describe('a proxied image', () => {
   })
 
   it('keeps the digest of an index, whichever of its images are here', async (t) => {
-    const { image, proxy, upstream } = await start(t)
+    const { image, proxy, upstream } = await startSite(t)
     const manifests = [{ mediaType: MEDIA_TYPES.ociManifest, digest: image, size: 3 }]
     const index = upstream.manifest('library/app', 'all', { schemaVersion: 2, manifests }, MEDIA_TYPES.ociIndex)
     const response = await proxy.request('/v2/app/manifests/all?ns=docker.io')
@@ -103,7 +72,7 @@ describe('a proxied image', () => {
   })
 
   it('is refused where a pattern says so, and cannot be pushed', async (t) => {
-    const { proxy, upstream } = await start(t, { allow: ['library/*', 'team/*'], deny: ['team/secret*'] })
+    const { proxy, upstream } = await startSite(t, { allow: ['library/*', 'team/*'], deny: ['team/secret*'] })
     for (const name of ['other/app', 'team/secret-1']) {
       const response = await proxy.request(`/v2/${name}/manifests/1?ns=docker.io`)
       assert.equal(response.status, 404)
@@ -124,7 +93,7 @@ describe('a proxied image', () => {
   })
 
   it('puts nothing but tags and digests into what it asks the upstream', async (t) => {
-    const { proxy, upstream } = await start(t)
+    const { proxy, upstream } = await startSite(t)
     for (const reference of ['a%3Fb=c', 'a%23b', '%2e%2e', 'a%20b']) {
       const response = await proxy.request(`/v2/app/manifests/${reference}?ns=docker.io`)
       assert.equal(response.status, 404, reference)
@@ -134,7 +103,7 @@ describe('a proxied image', () => {
   })
 
   it('is not kept from anybody by another repository that does not have its blob', async (t) => {
-    const { proxy, upstream } = await start(t)
+    const { proxy, upstream } = await startSite(t)
     const gate = Promise.withResolvers<void>()
     upstream.fault = (request, response) => {
       if (!request.url?.includes('/evil/app/blobs/')) return false
@@ -151,7 +120,7 @@ describe('a proxied image', () => {
   })
 
   it('is shared in parts while it arrives, with those who ask for them', async (t) => {
-    const { proxy, upstream } = await start(t)
+    const { proxy, upstream } = await startSite(t)
     const rest = Promise.withResolvers<void>()
     upstream.fault = (request, response) => {
       if (!request.url?.includes('/blobs/')) return false
@@ -185,13 +154,13 @@ describe('a proxied image', () => {
   })
 
   it('lists the tags that the upstream has', async (t) => {
-    const { proxy } = await start(t)
+    const { proxy } = await startSite(t)
     const response = await proxy.request('/v2/app/tags/list?ns=docker.io')
     assert.deepEqual(await response.json(), { name: 'docker.io/library/app', tags: ['1'] })
   })
 
   it('has its referrers from the fallback tag where the upstream has no list', async (t) => {
-    const { image, proxy, upstream } = await start(t)
+    const { image, proxy, upstream } = await startSite(t)
     const referrer = { mediaType: MEDIA_TYPES.ociManifest, digest: layerDigest, size: 7, artifactType: 'a/sig' }
     const manifests = [referrer, { ...referrer, artifactType: 'a/sbom' }]
     upstream.manifest('library/app', image.replace(':', '-'), { schemaVersion: 2, manifests }, MEDIA_TYPES.ociIndex)
@@ -203,7 +172,7 @@ describe('a proxied image', () => {
 
 describe('a tag', () => {
   it('is looked up again by HEAD after its time, and moves', async (t) => {
-    const { proxy, upstream } = await start(t, { tagTtlMs: 0 })
+    const { proxy, upstream } = await startSite(t, { tagTtlMs: 0 })
     const tag = '/v2/app/manifests/1?ns=docker.io'
     const first = (await proxy.request(tag)).headers.get('docker-content-digest')
     assert.equal((await proxy.request(tag)).headers.get('docker-content-digest'), first)
@@ -216,7 +185,7 @@ describe('a tag', () => {
   })
 
   it('is served as it was, and marked so, when the upstream fails, is busy or has it no more', async (t) => {
-    const { image, proxy, upstream } = await start(t, { tagTtlMs: 0 })
+    const { image, proxy, upstream } = await startSite(t, { tagTtlMs: 0 })
     const tag = '/v2/app/manifests/1?ns=docker.io'
     await (await proxy.request(tag)).text()
     for (const status of [404, 401, 500, 429]) {
@@ -234,7 +203,7 @@ describe('a tag', () => {
   })
 
   it('costs no request while the upstream is known not to answer', async (t) => {
-    const { proxy, upstream } = await start(t, { tagTtlMs: 0 })
+    const { proxy, upstream } = await startSite(t, { tagTtlMs: 0 })
     const tag = '/v2/app/manifests/1?ns=docker.io'
     await (await proxy.request(tag)).text()
     upstream.fault = (_request, response) => {
@@ -261,144 +230,9 @@ describe('a tag', () => {
   })
 })
 
-describe('a blob', () => {
-  it('reaches the client while it arrives, all but its last bytes', async (t) => {
-    const { proxy, upstream } = await start(t)
-    const rest = Promise.withResolvers<void>()
-    upstream.fault = (request, response) => {
-      if (!request.url?.includes('/blobs/')) return false
-      sendHead(response, layer, layer.length - 1, () => void rest.promise.then(() => response.end(layer.subarray(-1))))
-      return true
-    }
-    const response = await proxy.request(blobPath)
-    const reader = response.body?.getReader()
-    assert.ok(reader)
-    const first = await reader.read()
-    assert.ok((first.value?.length ?? 0) > 0)
-    assert.equal(await proxy.store.stat(layerDigest), undefined)
-    rest.resolve()
-    let length = first.value?.length ?? 0
-    for (let part = await reader.read(); !part.done; part = await reader.read()) length += part.value.length
-    assert.equal(length, layer.length)
-  })
-
-  it('is gone on with by range when the upstream breaks off, and with nobody there', async (t) => {
-    const { proxy, upstream } = await start(t)
-    let breaks = 2
-    upstream.fault = (request, response) => {
-      if (!request.url?.includes('/blobs/') || breaks-- !== 2) return false
-      sendHead(response, layer, 1_500_000, () => setTimeout(() => response.destroy(), 100))
-      return true
-    }
-    const abort = new AbortController()
-    const response = await proxy.request(blobPath, { signal: abort.signal })
-    await response.body?.getReader().read()
-    abort.abort()
-    await until(async () => (await proxy.store.stat(layerDigest)) !== undefined)
-    const [first, second] = upstream.asked('/blobs/')
-    assert.equal(first?.range, undefined)
-    assert.match(second?.range ?? '', /^bytes=\d{6,}-2999999$/)
-  })
-
-  it('is gone on with from an upstream without ranges', async (t) => {
-    const { proxy, upstream } = await start(t)
-    upstream.ranges = false
-    let isFirst = true
-    upstream.fault = (request, response) => {
-      if (!request.url?.includes('/blobs/') || !isFirst) return false
-      isFirst = false
-      sendHead(response, layer, 1_500_000, () => setTimeout(() => response.destroy(), 100))
-      return true
-    }
-    assert.deepEqual(await bytesOf(await proxy.request(blobPath)), layer)
-    assert.equal(upstream.asked('/blobs/').length, 2)
-  })
-
-  it('is never whole for anybody when it is wrong, and is fetched again', async (t) => {
-    const { proxy, upstream } = await start(t)
-    const wrong = Buffer.from(layer)
-    wrong[17] = 255 - Number(wrong[17])
-    let times = 1
-    upstream.fault = (request, response) => {
-      if (!request.url?.includes('/blobs/') || times-- <= 0) return false
-      sendHead(response, wrong, wrong.length, () => response.end())
-      return true
-    }
-    await assert.rejects(proxy.request(blobPath).then(bytesOf))
-    assert.deepEqual(await bytesOf(await proxy.request(blobPath)), layer)
-    times = 1_000
-    const other = randomBytes(200_000)
-    upstream.blobs.set(digestOf(other), randomBytes(200_000))
-    times = 0
-    await assert.rejects(
-      proxy.request(`/v2/app/blobs/${digestOf(other)}?ns=docker.io`).then(async (response) => {
-        if (response.status !== 200) throw new Error(`status ${response.status}`)
-        await bytesOf(response)
-      })
-    )
-    assert.equal(await proxy.store.stat(digestOf(other)), undefined)
-    assert.match(await proxy.metrics.metrics(), /shoal_upstream_fills_total\{host="docker.io",result="wrong"\} [234]/)
-  })
-
-  it('answers HEAD and a far range without being fetched as a whole first', async (t) => {
-    const big = randomBytes(6_000_000)
-    const { proxy, upstream } = await start(t)
-    upstream.image('library/big', '1', [big])
-    await (await proxy.request('/v2/big/manifests/1?ns=docker.io')).text()
-    const path = `/v2/big/blobs/${digestOf(big)}?ns=docker.io`
-    const head = await proxy.request(path, { method: 'HEAD' })
-    assert.equal(head.headers.get('content-length'), '6000000')
-    assert.equal(upstream.asked('/blobs/').length, 0)
-    const part = await proxy.request(path, { headers: { range: 'bytes=5999000-' } })
-    assert.equal(part.status, 206)
-    assert.equal(part.headers.get('content-range'), 'bytes 5999000-5999999/6000000')
-    assert.deepEqual(await bytesOf(part), big.subarray(5_999_000))
-    await until(async () => (await proxy.store.stat(digestOf(big))) !== undefined)
-  })
-
-  it('is fetched in parts only, where the operator wants that', async (t) => {
-    const { proxy, upstream } = await start(t, { rangeMiss: 'part' })
-    const part = await proxy.request(blobPath, { headers: { range: 'bytes=10-19' } })
-    assert.deepEqual(await bytesOf(part), layer.subarray(10, 20))
-    assert.deepEqual(
-      upstream.asked('/blobs/', 'GET').map(({ range }) => range),
-      ['bytes=10-19']
-    )
-  })
-
-  it('that is nowhere is a 404, and one that cannot be asked for a 502', async (t) => {
-    const { proxy, upstream } = await start(t)
-    const path = `/v2/app/blobs/${digestOf(Buffer.from('no such'))}?ns=docker.io`
-    for (const method of ['GET', 'HEAD']) assert.equal((await proxy.request(path, { method })).status, 404)
-    upstream.fault = (_request, response) => {
-      response.writeHead(503, { 'retry-after': '600' }).end()
-      return true
-    }
-    assert.equal((await proxy.request(path)).status, 502)
-  })
-
-  it('goes on after a restart of the registry', async (t) => {
-    const { proxy, upstream } = await start(t)
-    let isFirst = true
-    upstream.fault = (request, response) => {
-      if (!request.url?.includes('/blobs/') || !isFirst) return false
-      isFirst = false
-      sendHead(response, layer, 2_000_000, () => undefined)
-      return true
-    }
-    const response = await proxy.request(blobPath)
-    await response.body?.getReader().read()
-    await proxy.registry.stop()
-    await proxy.registry.start()
-    const again = await fetch(`http://127.0.0.1:${proxy.registry.address.port}${blobPath}`)
-    assert.deepEqual(await bytesOf(again), layer)
-    assert.match(upstream.asked('/blobs/').at(-1)?.range ?? '', /^bytes=\d{6,}-/)
-  })
-})
-
 describe('an upstream', () => {
   it('with tokens gets one for its credentials, and they go nowhere else', async (t) => {
-    const { proxy, upstream } = await start(t, { credentials: { username: 'ci', password: 'secret' } })
+    const { proxy, upstream } = await startSite(t, { credentials: { username: 'ci', password: 'secret' } })
     const elsewhere = await FakeUpstream.start(t)
     elsewhere.blobs.set(layerDigest, layer)
     upstream.fault = (request, response) => {
