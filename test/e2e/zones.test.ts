@@ -78,8 +78,9 @@ describe('two zones with a thin link between them', endToEnd(), () => {
     const told = `${copies.toFixed(3)} copies crossed in ${seconds.toFixed(1)} s; sent to the other zone: ${counted.join(', ')}`
     t.diagnostic(told)
     assert.ok(copies >= 0.99 && copies <= CROSSING_COPIES_LIMIT, told)
-    const all = counted.reduce((sum, bytes) => sum + bytes, 0)
-    assert.ok(all >= image.bytes * 0.95 && all <= crossed, `the metrics must tell of it: ${told}`)
+    // What the far nodes send back to the near ones takes the other direction of the link.
+    const nearest = counted.slice(0, 1 + near.agents.length).reduce((sum, bytes) => sum + bytes, 0)
+    assert.ok(nearest >= image.bytes * 0.95 && nearest <= crossed, `the metrics must tell of it: ${told}`)
   })
 
   it('do not send it over the link again for a node that comes later, after a registry that has forgotten all', async (t) => {
