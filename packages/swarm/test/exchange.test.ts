@@ -173,4 +173,51 @@ describe('an exchange', () => {
     await a.exchange.completion(digest)
     assert.equal(a.transfer.totals().received.registry, bytes.length)
   })
+
+  it('keeps no file open of a blob that is removed while it is being opened for a peer', async () => {
+    const bytes = randomBytes(2 * MIB)
+    const [a, b] = [await createNode('agent'), await createNode('agent')]
+    const registry = await createNode('registry')
+    const digest = await add(registry, bytes)
+    connect(a, registry)
+    await a.exchange.fetch(digest)
+    await a.exchange.completion(digest)
+    await a.exchange.stop()
+    const [opening, opened] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const isClosed = Promise.withResolvers<void>()
+    const { store } = a
+    const exchange = new Exchange({
+      ...exchangeInitOf(a),
+      store: {
+        buffers: store.buffers,
+        partial: (...args) => store.partial(...args),
+        findPartial: (wanted) => store.findPartial(wanted),
+        chunkMap: (wanted) => store.chunkMap(wanted),
+        stat: (wanted) => store.stat(wanted),
+        async open(wanted) {
+          const source = await store.open(wanted)
+          assert.ok(source)
+          const close = source.close.bind(source)
+          source.close = async () => {
+            isClosed.resolve()
+            await close()
+          }
+          opening.resolve()
+          await opened.promise
+          return source
+        }
+      }
+    })
+    replaceExchange(a, exchange)
+    exchange.start()
+    connect({ ...a, exchange }, b)
+    const fetched = b.exchange.fetch(digest)
+    await opening.promise
+    exchange.withdraw(digest)
+    opened.resolve()
+    await isClosed.promise
+    connect(b, registry)
+    assert.ok((await read(await fetched)).equals(bytes))
+    assert.equal(a.transfer.totals().sent.peer, 0)
+  })
 })

@@ -200,8 +200,9 @@ export class Exchange {
 
   /** The blob is not here any more: peers are told not to count on us. */
   withdraw(digest: Digest): void {
-    if (this.#downloads.has(digest)) return
-    this.#background(this.#drop(digest), digest)
+    const swarm = this.#swarms.get(digest)
+    if (swarm === undefined || this.#downloads.has(digest)) return
+    this.#background(this.#drop(swarm), digest)
   }
 
   #startDownload(digest: Digest): Download {
@@ -252,7 +253,7 @@ export class Exchange {
     const partial = this.#init.store.findPartial(swarm.digest)
     const whole = await this.#load(swarm)
     await partial?.release()
-    if (!whole) await this.#drop(swarm.digest)
+    if (!whole) await this.#drop(swarm)
   }
 
   /** Opens a blob that is whole in the store and tells the swarm. */
@@ -260,7 +261,8 @@ export class Exchange {
     const { store, authorityKey } = this.#init
     const [source, stored] = await Promise.all([store.open(swarm.digest), store.chunkMap(swarm.digest)])
     const signed = vouchedMap(stored, authorityKey)
-    if (source === undefined || signed === undefined) {
+    // The blob may have been taken out of the store, and so its swarm out of here, meanwhile.
+    if (source === undefined || signed === undefined || this.#swarms.get(swarm.digest) !== swarm) {
       await source?.close()
       return false
     }
@@ -268,12 +270,11 @@ export class Exchange {
     return true
   }
 
-  async #drop(digest: Digest): Promise<void> {
-    const swarm = this.#swarms.get(digest)
-    if (swarm === undefined) return
-    this.#swarms.delete(digest)
+  async #drop(swarm: BlobSwarm): Promise<void> {
+    if (this.#swarms.get(swarm.digest) !== swarm) return
+    this.#swarms.delete(swarm.digest)
     swarm.leave()
-    for (const state of this.#links.ready) state.forget(digest)
+    for (const state of this.#links.ready) state.forget(swarm.digest)
     await swarm.holding?.close()
   }
 
@@ -284,7 +285,7 @@ export class Exchange {
   #sweep(): void {
     for (const [digest, swarm] of this.#swarms) {
       if (!swarm.idle || this.#loading.has(digest) || this.#downloads.has(digest)) continue
-      this.#background(this.#drop(digest), digest)
+      this.#background(this.#drop(swarm), digest)
     }
   }
 
@@ -363,8 +364,8 @@ export class Exchange {
     this.#afterLoading(loaded, state, () => {
       swarm.onBitfield(state.link, frame)
       // A blob that is neither here nor wanted is not remembered: whoever asks for it has been answered.
-      if (swarm.holding === undefined && swarm.listener === undefined && this.#swarms.get(frame.digest) === swarm) {
-        this.#background(this.#drop(frame.digest), frame.digest)
+      if (swarm.holding === undefined && swarm.listener === undefined) {
+        this.#background(this.#drop(swarm), frame.digest)
       }
     })
   }
