@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import type { ContentStore } from '@shoal/content'
-import type { RegistryClient } from '@shoal/oci'
+import { drainServer, type RegistryClient } from '@shoal/oci'
 import {
   type AgentSwarm,
   type Clock,
@@ -51,7 +51,7 @@ export interface Agent {
   /** Where it listens; known once started. */
   readonly address: { readonly host: string; readonly port: number }
   start(): Promise<void>
-  /** Stops listening and lets requests under way end. */
+  /** Stops listening and lets pulls under way end, see {@link drainServer}. */
   stop(): Promise<void>
 }
 
@@ -93,9 +93,9 @@ export async function createAgent(init: AgentInit): Promise<Agent> {
       address = { host: bound.address, port: bound.port }
     },
     async stop() {
+      await drainServer(mirror)
       upstreams.stop()
       upstream.stop()
-      await mirror.close()
       breaker.stop()
       await memory.close()
     }

@@ -52,7 +52,7 @@ export interface MirrorInit extends MirrorNames {
 
 /** Makes the HTTP server that the node's container runtime talks to: the pull half of OCI Distribution. */
 export function createMirror(init: MirrorInit): FastifyInstance {
-  const app = fastify({ exposeHeadRoutes: false, keepAliveTimeout: KEEP_ALIVE_MS, forceCloseConnections: true })
+  const app = fastify({ exposeHeadRoutes: false, keepAliveTimeout: KEEP_ALIVE_MS })
   app.addHook('onRequest', async (_request, reply) => {
     reply.header('docker-distribution-api-version', 'registry/2.0')
   })

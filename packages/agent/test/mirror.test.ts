@@ -332,4 +332,16 @@ describe('the mirror', () => {
     assert.ok(Buffer.from(await (await staying).arrayBuffer()).equals(layer))
     assert.equal(await requests('failed'), 0)
   })
+
+  it('lets a pull end that is under way when it stops, and takes no other', async () => {
+    const gate = Promise.withResolvers<void>()
+    mesh.gate = gate.promise
+    const pulled = fetch(blobUrl(layerDigest))
+    await until(() => mesh.fetches === 1)
+    const stopped = agent.stop()
+    await assert.rejects(fetch(blobUrl(manifestDigest)))
+    gate.resolve()
+    assert.ok(Buffer.from(await (await pulled).arrayBuffer()).equals(layer))
+    await stopped
+  })
 })

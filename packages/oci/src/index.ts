@@ -38,6 +38,7 @@ export {
   parseDigest
 } from './digest.ts'
 export { type DistributionRoute, parseDistributionPath } from './distribution-path.ts'
+export { type DrainableServer, drainServer } from './drain-server.ts'
 export { type ErrorEntry, errorEnvelope, OciError, type OciErrorCode, parseErrorEnvelope } from './errors.ts'
 export {
   type ImageIndex,

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { drainServer } from '@shoal/oci'
 import { type Logger, systemClock, type TransferMetrics } from '@shoal/swarm'
 import type { FastifyInstance } from 'fastify'
 import type { Registry as MetricsRegistry } from 'prom-client'
@@ -55,14 +56,10 @@ import { Uploads } from './uploads.ts'
 
 /** How often uploads are looked at that nobody goes on with. */
 export const UPLOAD_SWEEP_MS = 60_000
-/** How long requests under way may take when the registry stops. */
-export const DRAIN_MS = 10_000
 /** Clients that copy parts of an image, and the conformance suite, push images without all their blobs. */
 export const DEFAULT_SPARSE_IMAGES: SparseImages = 'accept'
 export const DEFAULT_FOREIGN_LAYERS: ForeignPolicy = 'skip'
 export const DEFAULT_FOREIGN_ADDRESSES: ForeignAddresses = 'public'
-/** How often connections are looked at that became idle meanwhile. */
-const IDLE_SWEEP_MS = 100
 
 /** What a registry is made with. */
 export interface RegistryInit {
@@ -356,14 +353,9 @@ class RegistryServer implements Registry {
   async #close({ app, collector, events, flush, metadata, pulls, sweep, uploads }: Running): Promise<void> {
     clearInterval(sweep)
     clearInterval(flush)
-    // A connection that was busy when the server closed stays open for the next request, which does not come.
-    const idle = setInterval(() => app.server.closeIdleConnections(), IDLE_SWEEP_MS)
-    const cut = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS)
     try {
-      await app.close()
+      await drainServer(app)
     } finally {
-      clearInterval(idle)
-      clearTimeout(cut)
       await collector.stop()
       await events.stop()
       await uploads.close()
