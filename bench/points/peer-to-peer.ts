@@ -9,6 +9,7 @@ import { cpuSeconds } from '../process-usage.ts'
 import { percentile } from '../statistics.ts'
 import { buildSite } from '../swarm/site.ts'
 import { startShoal } from '../systems/shoal-mesh.ts'
+import { claimMemory } from '../used-memory.ts'
 import { BYTES_PER_GB, BYTES_PER_MB, type Figures, type PointStage } from './point.ts'
 
 /** What a blob of the size that is measured is cut into. */
@@ -38,12 +39,14 @@ export async function measurePeerToPeer(stage: PointStage): Promise<Figures> {
   }
   const gigabytes = size / BYTES_PER_GB
   for (let round = 0; round < cell.rounds; round++) {
+    await claimMemory(size, directory)
     const bare = await pair.transfer()
     add('bare MB/s', size / BYTES_PER_MB / bare.seconds)
     add('bare sender CPU-s/GB', bare.senderCpuSeconds / gigabytes)
     add('bare receiver CPU-s/GB', bare.receiverCpuSeconds / gigabytes)
     const image = await images.make(size, cell.layers, round)
     await publish(image)
+    await claimMemory(size, directory)
     const senderBefore = cpuSeconds(registry.process.pid)
     const receiverBefore = cpuSeconds(agent.process.pid)
     const seconds = await fetchIntoStore(stage, puller, agent, base, image)

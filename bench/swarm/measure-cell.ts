@@ -2,6 +2,7 @@ import { within } from '../../test/harness/deadline.ts'
 import type { Room, RunWorkspace } from '../../test/harness/run-workspace.ts'
 import type { BenchImage, BenchSite, BenchSystem, RunningSystem } from '../bench-system.ts'
 import { Puller } from '../client/puller.ts'
+import { claimMemory } from '../used-memory.ts'
 import type { SwarmCell } from './cells.ts'
 import type { Images } from './images.ts'
 import { Meter } from './meter.ts'
@@ -85,6 +86,9 @@ async function measureInRoom(cell: SwarmCell, system: BenchSystem, init: Measure
     await running.publish(image)
     if (cell.mode === 'warm') {
       await Promise.all(pullers.map((puller) => puller.pull(running.base(puller.node), image, init)))
+    }
+    if (plan.inMemory && system.peerToPeer && cell.mode !== 'warm') {
+      await claimMemory(image.size * cell.nodes, site.directory('memory'))
     }
     const round = await measureRound(cell, site, running, image, pullers, init)
     plan.rounds.push(plan.inMemory ? round : { ...round, events: [...round.events, ON_DISK] })
