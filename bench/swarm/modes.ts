@@ -8,9 +8,13 @@ import type { Meter } from './meter.ts'
 import type { PullResult } from './results.ts'
 
 const LINK_POLL_MS = 10
-/** One copy has left the registry once its link has carried as much and then rested for so long. */
-const REST_MS = 300
-const REST_SHARE = 0.005
+/**
+ * One copy has left the registry once its link has carried as much and then rested for so long: longer than TCP waits before
+ * it sends a lost segment again (RFC 6298: 200 ms in Linux, then twice as long). What was not delivered nobody can have.
+ */
+const REST_MS = 1_000
+/** Less than this in that time is talk and no chunk. */
+const REST_SHARE = 0.002
 /** How much of the image has left the registry when peers vanish. */
 const VANISH_AT_COPIES = 0.5
 
