@@ -45,7 +45,7 @@ export {
   verifySegment
 } from './chunk-map-segment.ts'
 export { chunkSizeFor, MAX_CHUNK_SIZE_BYTES, MIN_CHUNK_SIZE_BYTES, SINGLE_CHUNK_MAX_BYTES } from './chunk-sizing.ts'
-export { Database, Table, type TableRange, type TableWrite } from './database.ts'
+export { Database, type DatabaseSnapshot, Table, type TableRange, type TableWrite } from './database.ts'
 export type { ChunkMapErrorCode } from './errors.ts'
 export {
   ChunkMapError,
