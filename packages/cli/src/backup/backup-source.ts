@@ -56,13 +56,12 @@ async function* readArchive(file: string): AsyncGenerator<BackupEntry> {
   try {
     for await (const entry of entries) {
       const { name, size = 0 } = entry.header
-      yield* entryOf(name, size, bytesOf(entry))
+      yield* entryOf(name, size, bytesOf(entry, file))
       // What was not read is passed over.
       entry.resume()
     }
   } catch (cause) {
-    if (cause instanceof CommandError) throw cause
-    throw new CommandError(`${file} is no backup, or damaged: ${describeError(cause)}; restore another one`, { cause })
+    throw cause instanceof CommandError ? cause : damaged(file, cause)
   } finally {
     input.destroy()
     entries.destroy()
@@ -80,8 +79,16 @@ async function* entryOf(name: string, size: number, body: AsyncIterable<Uint8Arr
 }
 
 /** An entry's bytes, of which its type says nothing. */
-async function* bytesOf(entry: AsyncIterable<unknown>): AsyncGenerator<Uint8Array, void, void> {
-  for await (const bytes of entry) if (bytes instanceof Uint8Array) yield bytes
+async function* bytesOf(entry: AsyncIterable<unknown>, file: string): AsyncGenerator<Uint8Array, void, void> {
+  try {
+    for await (const bytes of entry) if (bytes instanceof Uint8Array) yield bytes
+  } catch (cause) {
+    throw damaged(file, cause)
+  }
+}
+
+function damaged(file: string, cause: unknown): CommandError {
+  return new CommandError(`${file} is no backup, or damaged: ${describeError(cause)}; restore another one`, { cause })
 }
 
 async function isThere(file: string): Promise<boolean> {

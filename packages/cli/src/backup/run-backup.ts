@@ -11,7 +11,7 @@ import { SECRET_FILES } from './backup-layout.ts'
 import type { BackupTarget } from './backup-target.ts'
 import { blobsOf } from './snapshot-file.ts'
 
-/** What is left alone when it is there, and what was done. */
+/** What is in the backup, and what had to be done. */
 export interface BackupResult {
   readonly blobs: number
   readonly bytes: number
@@ -106,10 +106,11 @@ async function putBlobs(
         item.advance(size)
         continue
       }
-      const answer = await client.blob(digest, both)
-      await target.putBlob(digest, answer.size, counted(verified({ digest, size: answer.size }, answer.body)))
+      // First its chunk map: a blob that is there is not looked at again.
       const map = await client.chunkMap(digest, both)
       if (map !== undefined) await target.putChunkMap(digest, map)
+      const answer = await client.blob(digest, both)
+      await target.putBlob(digest, answer.size, counted(verified({ digest, size: answer.size }, answer.body)))
       fetchedBlobs++
     }
   }
