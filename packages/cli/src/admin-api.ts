@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { CommandError, describeError } from './errors.ts'
 
 const ADMIN_API_TIMEOUT_MS = 30_000
@@ -35,18 +36,56 @@ export class AdminApi {
       const message = `cannot ask ${url}: ${describeError(cause)}; give the registry's URL with --registry`
       throw new CommandError(message, { cause })
     }
-    if (response.status === 401) {
-      throw new CommandError(`${url} does not take the password; give that of "admin" with --password-file`)
-    }
     const document = parsed(text)
-    if (!response.ok) throw new CommandError(`${url}: ${detailOf(document) ?? `it answered ${response.status}`}`)
+    if (!response.ok) throw refused(url, response.status, document)
     return document
+  }
+
+  /**
+   * Something large. It takes as long as it takes; only its beginning has to come soon.
+   *
+   * @returns its bytes, and how many there are as far as it is known
+   * @throws CommandError when the registry cannot be asked, or refuses
+   */
+  async stream(
+    path: string,
+    signal: AbortSignal
+  ): Promise<{ body: AsyncIterable<Uint8Array>; length: number | undefined }> {
+    const url = `${this.#registry}${path}`
+    const late = new AbortController()
+    const timer = setTimeout(() => late.abort(new Error('it does not answer')), ADMIN_API_TIMEOUT_MS)
+    try {
+      const headers = { authorization: this.#authorization }
+      const response = await fetch(url, {
+        headers,
+        redirect: 'error',
+        signal: AbortSignal.any([signal, late.signal])
+      })
+      if (!response.ok) throw refused(url, response.status, parsed(await response.text()))
+      const length = response.headers.get('content-length')
+      return { body: response.body ?? Readable.from([]), length: length === null ? undefined : Number(length) }
+    } catch (cause) {
+      signal.throwIfAborted()
+      if (cause instanceof CommandError) throw cause
+      throw new CommandError(`cannot ask ${url}: ${describeError(cause)}; give the registry's URL with --registry`, {
+        cause
+      })
+    } finally {
+      clearTimeout(timer)
+    }
   }
 }
 
 /** What a command says when something else than a registry of ours answers. */
 export function notShoal(url: string): CommandError {
   return new CommandError(`${url} is not of a Shoal registry; give another URL with --registry`)
+}
+
+function refused(url: string, status: number, document: unknown): CommandError {
+  if (status === 401) {
+    return new CommandError(`${url} does not take the password; give that of "admin" with --password-file`)
+  }
+  return new CommandError(`${url}: ${detailOf(document) ?? `it answered ${status}`}`)
 }
 
 function parsed(text: string): unknown {

@@ -45,15 +45,17 @@ export async function makeDirectories(path: string, mode = 0o777): Promise<void>
   try {
     await mkdir(full, { mode })
   } catch (error) {
-    const code = errorCode(error)
     const parent = dirname(full)
-    if (code === 'ENOENT' && parent !== full && !(await isDirectory(parent))) {
-      await makeDirectories(parent, mode)
-      await makeDirectories(full, mode)
-    } else if (!(await isDirectory(full))) {
-      throw error
-    }
+    if (errorCode(error) !== 'ENOENT' || parent === full) return await assertDirectory(full, error)
+    if (!(await isDirectory(parent))) await makeDirectories(parent, mode)
+    // Once, whoever made the one above: in `/proc` nothing is ever there.
+    await mkdir(full, { mode }).catch(async (again: unknown) => await assertDirectory(full, again))
   }
+}
+
+/** Somebody else made it, or it was there. */
+async function assertDirectory(path: string, error: unknown): Promise<void> {
+  if (!(await isDirectory(path))) throw error
 }
 
 async function isDirectory(path: string): Promise<boolean> {

@@ -1,4 +1,5 @@
 import { agentCommand } from './commands/agent.ts'
+import { backupCommand } from './commands/backup.ts'
 import type { Command, CommandContext } from './commands/command.ts'
 import { eventsCommand } from './commands/events.ts'
 import { gcCommand } from './commands/gc.ts'
@@ -7,6 +8,8 @@ import { nodeRestoreCommand } from './commands/node-restore.ts'
 import { pullCommand } from './commands/pull.ts'
 import { readOnlyCommand } from './commands/read-only.ts'
 import { registryCommand } from './commands/registry.ts'
+import { restoreCommand } from './commands/restore.ts'
+import { standbyCommand } from './commands/standby.ts'
 import { statusCommand } from './commands/status.ts'
 import { tokenShowCommand } from './commands/token-show.ts'
 import { upCommand } from './commands/up.ts'
@@ -27,6 +30,9 @@ export const COMMANDS: readonly Command[] = [
   gcCommand,
   readOnlyCommand,
   eventsCommand,
+  backupCommand,
+  restoreCommand,
+  standbyCommand,
   nodeConfigureCommand,
   nodeRestoreCommand,
   tokenShowCommand

@@ -19,6 +19,9 @@ interface InDatabase {
   of(level: Level<string, string>): Sublevel
 }
 
+/** A {@link Database} as it was at one instant. Ends when the database has to be opened again after a failed write. */
+export type DatabaseSnapshot = ReturnType<Level<string, string>['snapshot']>
+
 /** One change of a table. */
 export type TableWrite =
   | { readonly type: 'put'; readonly table: InDatabase; readonly key: string; readonly value: unknown }
@@ -84,6 +87,11 @@ export class Database {
     this.#waiting.push({ writes, sync, resolve, reject })
     this.#writing ??= this.#drain()
     await promise
+  }
+
+  /** Keep everything as it is now for reading, until the snapshot is closed. */
+  async snapshot(): Promise<DatabaseSnapshot> {
+    return (await this.#current()).snapshot()
   }
 
   /** Write what waits, and close. */
@@ -198,8 +206,9 @@ export class Table<V> implements InDatabase {
     return { type: 'del', table: this, key }
   }
 
-  async get(key: string): Promise<V | undefined> {
-    const value: unknown = await (await this.#sublevel()).get(key)
+  /** The value now, or that of a snapshot; a snapshot that has ended throws. */
+  async get(key: string, at?: DatabaseSnapshot): Promise<V | undefined> {
+    const value: unknown = await (await this.#sublevel()).get(key, at === undefined ? {} : { snapshot: at })
     return value as V | undefined
   }
 
@@ -211,8 +220,10 @@ export class Table<V> implements InDatabase {
     yield* (await this.#sublevel()).keys(range)
   }
 
-  async *entries(range: TableRange = {}): AsyncGenerator<[string, V], void, void> {
-    for await (const [key, value] of (await this.#sublevel()).iterator(range)) yield [key, value as V]
+  /** The entries now, or those of a snapshot; a snapshot that has ended throws. */
+  async *entries(range: TableRange = {}, at?: DatabaseSnapshot): AsyncGenerator<[string, V], void, void> {
+    const options = at === undefined ? range : { ...range, snapshot: at }
+    for await (const [key, value] of (await this.#sublevel()).iterator(options)) yield [key, value as V]
   }
 
   of(level: Level<string, string>): Sublevel {

@@ -75,3 +75,13 @@ export class IngestBusyError extends Error {
     super('this ingest is already receiving or finishing: wait for the call before')
   }
 }
+
+/** The whole blobs are another process's: nothing is added or removed here. */
+export class BorrowedBlobsError extends Error {
+  override readonly name = 'BorrowedBlobsError'
+  readonly code = 'BLOBS_BORROWED'
+
+  constructor() {
+    super('the blobs here are kept by another process; nothing can be added or removed')
+  }
+}

@@ -45,7 +45,7 @@ export {
   verifySegment
 } from './chunk-map-segment.ts'
 export { chunkSizeFor, MAX_CHUNK_SIZE_BYTES, MIN_CHUNK_SIZE_BYTES, SINGLE_CHUNK_MAX_BYTES } from './chunk-sizing.ts'
-export { Database, Table, type TableRange, type TableWrite } from './database.ts'
+export { Database, type DatabaseSnapshot, Table, type TableRange, type TableWrite } from './database.ts'
 export type { ChunkMapErrorCode } from './errors.ts'
 export {
   ChunkMapError,
@@ -61,6 +61,7 @@ export type { PartialBlob } from './partial-blob.ts'
 export { RECENT_CHUNKS_BYTES } from './recent-chunks.ts'
 export type { SendOptions } from './send.ts'
 export { SEND_BUFFER_BYTES, SEND_BUFFERS, SendInterruptedError, sendBlob } from './send.ts'
+export { decodeSignedMap, encodeSegments } from './signed-map-bytes.ts'
 export { ContentStore } from './store.ts'
 export type { ContentStoreInit, StoreUsage } from './store-init.ts'
 export { ACCESS_TIME_GRANULARITY_MS } from './whole-blobs.ts'

@@ -3,7 +3,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Digest } from '@shoal/oci'
 import { digestAlgorithm, digestHex, isDigest } from '@shoal/oci'
-import { syncDirectory } from './files.ts'
+import { errorCode, syncDirectory } from './files.ts'
 import { isIngestId } from './ingest.ts'
 
 const ALGORITHMS = ['sha256', 'sha512'] as const
@@ -14,8 +14,22 @@ export class Layout {
   /** Directories known to exist and to be durable. */
   readonly #made = new Set<string>()
 
-  constructor(directory: string) {
+  readonly #blobs: string | undefined
+
+  /** @param blobs where whole blobs are that another process keeps */
+  constructor(directory: string, blobs?: string) {
     this.directory = directory
+    this.#blobs = blobs
+  }
+
+  /** Whether whole blobs are another process's. */
+  get isBorrowed(): boolean {
+    return this.#blobs !== undefined
+  }
+
+  /** Of whole blobs. */
+  get blobs(): string {
+    return this.#blobs ?? join(this.directory, 'blobs')
   }
 
   /** Of the `level` database. */
@@ -29,7 +43,7 @@ export class Layout {
 
   blob(digest: Digest): string {
     const hex = digestHex(digest)
-    return join(this.directory, 'blobs', digestAlgorithm(digest), hex.slice(0, 2), hex)
+    return join(this.blobs, digestAlgorithm(digest), hex.slice(0, 2), hex)
   }
 
   partial(digest: Digest): string {
@@ -59,7 +73,7 @@ export class Layout {
       if (!isIngestId(name)) await rm(join(this.uploads, name), { recursive: true, force: true })
     }
     for (const algorithm of ALGORITHMS) {
-      await mkdir(join(this.directory, 'blobs', algorithm), { recursive: true })
+      if (!this.isBorrowed) await mkdir(join(this.blobs, algorithm), { recursive: true })
       await mkdir(join(this.directory, 'partial', algorithm), { recursive: true })
     }
   }
@@ -76,10 +90,10 @@ export class Layout {
   /** All files of whole blobs, one directory at a time. What is not named like a blob is passed over. */
   async *blobFiles(): AsyncGenerator<Digest[], void, void> {
     for (const algorithm of ALGORITHMS) {
-      const root = join(this.directory, 'blobs', algorithm)
-      for (const prefix of await readdir(root, { withFileTypes: true })) {
+      const root = join(this.blobs, algorithm)
+      for (const prefix of await entries(root)) {
         if (!prefix.isDirectory()) continue
-        yield digestsNamed(algorithm, await readdir(join(root, prefix.name), { withFileTypes: true }), prefix.name)
+        yield digestsNamed(algorithm, await entries(join(root, prefix.name)), prefix.name)
       }
     }
   }
@@ -89,6 +103,16 @@ export class Layout {
     for (const algorithm of ALGORITHMS) {
       yield digestsNamed(algorithm, await readdir(join(this.directory, 'partial', algorithm), { withFileTypes: true }))
     }
+  }
+}
+
+/** Another process may not have made a folder yet, or have removed it. */
+async function entries(path: string): Promise<Dirent[]> {
+  try {
+    return await readdir(path, { withFileTypes: true })
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error
+    return []
   }
 }
 

@@ -1,10 +1,10 @@
 import type { Digest } from '@shoal/oci'
 import { isDigest } from '@shoal/oci'
 import type { SignedChunkMap } from './chunk-map.ts'
-import { assembleChunkMap, decodeSegment, SEGMENT_MAX_BYTES } from './chunk-map-segment.ts'
 import { Database, type Table } from './database.ts'
 import { StoreLockedError } from './errors.ts'
 import { errorCode } from './files.ts'
+import { decodeSignedMap, encodeSegments } from './signed-map-bytes.ts'
 
 /** What is remembered of a whole blob beside its file. */
 export interface BlobRecord {
@@ -58,13 +58,12 @@ export class Metadata {
   async chunkMap(digest: Digest): Promise<SignedChunkMap | undefined> {
     const stored = await this.#maps.get(digest)
     if (stored === undefined) return undefined
-    const segments = splitSegments(Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength))
-    return { map: assembleChunkMap(segments.map(decodeSegment)), segments }
+    return decodeSignedMap(stored)
   }
 
   /** Durable when it resolves, as a chunk map has to be there before the bytes that only it can prove. */
   async putChunkMap({ map, segments }: SignedChunkMap): Promise<void> {
-    await this.#database.write([this.#maps.put(map.digest, joinSegments(segments))], { sync: true })
+    await this.#database.write([this.#maps.put(map.digest, encodeSegments(segments))], { sync: true })
   }
 
   async delete(digest: string): Promise<void> {
@@ -74,27 +73,4 @@ export class Metadata {
   async close(): Promise<void> {
     await this.#database.close()
   }
-}
-
-const LENGTH_BYTES = 4
-
-function joinSegments(segments: readonly Uint8Array[]): Buffer {
-  return Buffer.concat(
-    segments.flatMap((segment) => {
-      const length = Buffer.alloc(LENGTH_BYTES)
-      length.writeUInt32BE(segment.length)
-      return [length, segment]
-    })
-  )
-}
-
-function splitSegments(bytes: Buffer): Uint8Array[] {
-  const segments: Uint8Array[] = []
-  let at = 0
-  while (at + LENGTH_BYTES <= bytes.length) {
-    const length = Math.min(bytes.readUInt32BE(at), SEGMENT_MAX_BYTES)
-    segments.push(bytes.subarray(at + LENGTH_BYTES, at + LENGTH_BYTES + length))
-    at += LENGTH_BYTES + length
-  }
-  return segments
 }

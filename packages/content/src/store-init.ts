@@ -5,6 +5,11 @@ import type { Registry } from 'prom-client'
 export interface ContentStoreInit {
   /** Made when it is missing. One process at a time may use it. */
   readonly directory: string
+  /**
+   * Where whole blobs are, when another process keeps them: they are read, and nothing is written or removed there.
+   * @default `blobs` in the directory
+   */
+  readonly blobs?: string
   /** Ed25519 private key that signs the chunk maps of ingested blobs. Without it only blobs of one chunk have one. */
   readonly signer?: KeyObject
   /** Bytes on disk from which the least recently used blobs are removed. Without it, nothing is removed. */

@@ -1,6 +1,7 @@
 import { rm, stat } from 'node:fs/promises'
 import type { Digest } from '@shoal/oci'
 import type { BlobIndex, IndexEntry } from './blob-index.ts'
+import { errorCode } from './files.ts'
 import type { Layout } from './layout.ts'
 import type { BlobRecord, Metadata } from './metadata.ts'
 
@@ -33,9 +34,14 @@ async function wholeEntry(
   records: ReadonlyMap<Digest, BlobRecord>
 ): Promise<IndexEntry | undefined> {
   const path = layout.blob(digest)
-  const { size, mtimeMs } = await stat(path)
+  const found = await stat(path).catch((error: unknown) => {
+    if (layout.isBorrowed && errorCode(error) === 'ENOENT') return undefined
+    throw error
+  })
+  if (found === undefined) return undefined
+  const { size, mtimeMs } = found
   const record = records.get(digest)
-  if (record !== undefined && record.size !== size) {
+  if (record !== undefined && record.size !== size && !layout.isBorrowed) {
     // It was whole once. Whatever cut it since, it is not this blob any more.
     await rm(path, { force: true })
     return undefined

@@ -15,7 +15,7 @@ import { singleChunkMap } from './chunk-map.ts'
 import { signChunkMap, validateSignedChunkMap } from './chunk-map-segment.ts'
 import { ChunkMemory } from './chunk-memory.ts'
 import { SINGLE_CHUNK_MAX_BYTES } from './chunk-sizing.ts'
-import { IngestBusyError, StoreClosedError } from './errors.ts'
+import { BorrowedBlobsError, IngestBusyError, StoreClosedError } from './errors.ts'
 import { Eviction } from './eviction.ts'
 import { FileIngest } from './file-ingest.ts'
 import { storeError } from './files.ts'
@@ -91,7 +91,7 @@ export class ContentStore {
    * @throws StoreLockedError when another process has it open.
    */
   static async open(init: ContentStoreInit): Promise<ContentStore> {
-    const layout = new Layout(init.directory)
+    const layout = new Layout(init.directory, init.blobs)
     await layout.makeDirectory()
     // The database first: its lock keeps a second process from emptying the uploads of this one.
     const metadata = await Metadata.open(layout.metadata)
@@ -223,7 +223,26 @@ export class ContentStore {
    */
   async delete(digest: Digest): Promise<boolean> {
     this.#assertOpen()
+    if (this.#layout.isBorrowed) throw new BorrowedBlobsError()
     return await this.#blobs.remove(digest, (whole) => whole || !this.#partials.has(digest))
+  }
+
+  /** Look again at what another process keeps (`blobs`), and tell of what came and went. */
+  async refresh(): Promise<void> {
+    this.#assertOpen()
+    if (!this.#layout.isBorrowed) return
+    const before = new Map((await Array.fromAsync(this.list())).map((info) => [info.digest, info]))
+    const now = new BlobIndex()
+    await scanStore(this.#layout, this.#metadata, now)
+    for (const entry of now.entries()) {
+      if (before.delete(entry.digest)) continue
+      this.#index.set(entry)
+      this.#blobs.added.emit({ digest: entry.digest, size: entry.bytes })
+    }
+    for (const info of before.values()) {
+      this.#index.remove(info.digest)
+      this.#blobs.removed.emit(info)
+    }
   }
 
   /** Be told of every blob that becomes whole from now on. Returns what undoes it. */
@@ -264,6 +283,7 @@ export class ContentStore {
   }
 
   async #commit(file: FileHandle, path: string, info: BlobInfo): Promise<void> {
+    if (this.#layout.isBorrowed) throw new BorrowedBlobsError()
     await this.#blobs.commit(file, path, { digest: info.digest, size: info.size })
     await this.#eviction.run(info.digest)
   }

@@ -10,6 +10,8 @@
  * ```
  */
 export { ADMIN_USER, type Anonymous } from './access.ts'
+export { restoreMetadata } from './backup/restore-metadata.ts'
+export { readSnapshot, SnapshotError, type SnapshotHeader } from './backup/snapshot-text.ts'
 export type { BlobStore } from './blob-store.ts'
 export { EVENT_ACTIONS, type EventAction, type RegistryEvent } from './events/event.ts'
 export type { EventFormat, Webhook } from './events/webhook.ts'
@@ -20,6 +22,7 @@ export type { CollectionState } from './gc/state.ts'
 export { MetadataOpenError } from './level-metadata.ts'
 export type { SparseImages } from './manifest-handlers.ts'
 export { BLOB_SIZE_HEADER, CHUNK_MAP_MEDIA_TYPE, type MeshAddress } from './mesh-routes.ts'
+export type { SnapshotRecord } from './metadata.ts'
 export type { Policy } from './policies.ts'
 export { localPrefix } from './proxy/proxied-name.ts'
 export type { UpstreamStatus } from './proxy/upstream.ts'

@@ -5,12 +5,14 @@ import type { NewEvent } from './events/event.ts'
 import { EventLog } from './events/event-log.ts'
 import { KeyedLock } from './keyed-lock.ts'
 import { LevelLeases, LevelNotes, LevelUploads } from './level-records.ts'
+import { LevelSnapshot } from './level-snapshot.ts'
 import type {
   Holding,
   LeaseRecords,
   ManifestNames,
   ManifestRecord,
   Metadata,
+  MetadataSnapshot,
   Notes,
   Page,
   PullRecord,
@@ -271,6 +273,10 @@ export class LevelMetadata implements Metadata {
     const prefix = `${repository}:${subject}`
     const entries = this.#referrers.entries({ gt: `${prefix}:${after ?? ''}`, lt: `${prefix};` })
     for await (const [, descriptor] of entries) yield descriptor
+  }
+
+  async snapshot(): Promise<MetadataSnapshot> {
+    return new LevelSnapshot(this.#database, await this.#database.snapshot())
   }
 
   async close(): Promise<void> {

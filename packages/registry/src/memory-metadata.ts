@@ -5,9 +5,11 @@ import type {
   ManifestNames,
   ManifestRecord,
   Metadata,
+  MetadataSnapshot,
   Notes,
   Page,
   PullRecord,
+  SnapshotRecord,
   TagRecord,
   UploadRecord,
   UploadRecords
@@ -155,6 +157,16 @@ export class MemoryMetadata implements Metadata {
     }
   }
 
+  async snapshot(): Promise<MetadataSnapshot> {
+    const kept = sorted(this.#repositories.keys()).flatMap((name) => recordsOf(name, this.#open(name)))
+    return {
+      async *records() {
+        yield* kept
+      },
+      close: () => Promise.resolve()
+    }
+  }
+
   async close(): Promise<void> {
     this.#repositories.clear()
   }
@@ -222,6 +234,30 @@ class MemoryNotes implements Notes {
   async put(name: string, value: unknown): Promise<void> {
     this.#notes.set(name, JSON.stringify(value))
   }
+}
+
+function recordsOf(repository: string, found: Repository): SnapshotRecord[] {
+  const records: SnapshotRecord[] = [{ kind: 'repository', repository }]
+  for (const digest of sorted(found.blobs.keys())) {
+    records.push({ kind: 'blob', repository, digest, size: found.blobs.get(digest) ?? 0 })
+  }
+  for (const manifest of [...found.manifests.values()].sort((a, b) => (a.digest < b.digest ? -1 : 1))) {
+    const { digest, subject } = manifest
+    const referrer = subject === undefined ? undefined : found.referrers.get(subject)?.get(digest)
+    const pulledAt = found.pulls.get(digest)
+    records.push({
+      kind: 'manifest',
+      repository,
+      manifest,
+      references: [...new Set(found.references.get(digest))],
+      ...(referrer === undefined ? {} : { referrer }),
+      ...(pulledAt === undefined ? {} : { pulledAt })
+    })
+  }
+  const key = (tag: TagRecord): string => `${tag.digest}:${tag.tag}`
+  const tags = [...found.tags.values()].sort((a, b) => (key(a) < key(b) ? -1 : 1))
+  for (const tag of tags) records.push({ kind: 'tag', repository, tag })
+  return records
 }
 
 function sorted<T extends string>(keys: Iterable<T>, after?: string): T[] {

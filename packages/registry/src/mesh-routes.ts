@@ -1,3 +1,4 @@
+import { encodeSegments } from '@shoal/content'
 import { type Digest, isDigest, OciError } from '@shoal/oci'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Access, REALM } from './access.ts'
@@ -8,8 +9,6 @@ import { sendProblem } from './problem.ts'
 export const CHUNK_MAP_MEDIA_TYPE = 'application/vnd.shoal.chunk-map.v1'
 /** Size of the blob, bytes: with an empty chunk map it is all that there is to know. */
 export const BLOB_SIZE_HEADER = 'shoal-blob-size'
-
-const LENGTH_BYTES = 4
 
 /** How the registry is reached in the mesh. */
 export interface MeshAddress {
@@ -49,16 +48,6 @@ async function sendChunkMap(reply: FastifyReply, digest: Digest, store: MeshRout
     .header('content-type', CHUNK_MAP_MEDIA_TYPE)
     .header(BLOB_SIZE_HEADER, signed.map.size)
     .send(encodeSegments(signed.segments))
-}
-
-function encodeSegments(segments: readonly Uint8Array[]): Buffer {
-  return Buffer.concat(
-    segments.flatMap((segment) => {
-      const length = Buffer.alloc(LENGTH_BYTES)
-      length.writeUInt32BE(segment.length)
-      return [length, segment]
-    })
-  )
 }
 
 async function isAllowed(request: FastifyRequest, reply: FastifyReply, access: Access): Promise<boolean> {

@@ -104,6 +104,29 @@ export interface Notes {
   put(name: string, value: unknown): Promise<void>
 }
 
+/** One thing that a registry knows, whole: what puts it back needs no other record but the repository's. */
+export type SnapshotRecord =
+  | { readonly kind: 'repository'; readonly repository: string }
+  | { readonly kind: 'blob'; readonly repository: string; readonly digest: Digest; readonly size: number }
+  | {
+      readonly kind: 'manifest'
+      readonly repository: string
+      readonly manifest: ManifestRecord
+      readonly references: readonly Digest[]
+      readonly referrer?: Descriptor
+      /** Milliseconds since 1970. */
+      readonly pulledAt?: number
+    }
+  | { readonly kind: 'tag'; readonly repository: string; readonly tag: TagRecord }
+
+/** The repositories as they were at one instant, whatever is written since. */
+export interface MetadataSnapshot {
+  /** Repository by repository: its name, its blobs, its manifests, its tags. Can be read once more. */
+  records(): AsyncIterable<SnapshotRecord>
+  /** Let go of what is kept for it. */
+  close(): Promise<void>
+}
+
 /**
  * What the registry knows of its repositories. Bytes are elsewhere.
  *
@@ -170,6 +193,9 @@ export interface Metadata {
 
   /** The manifests that have `subject` as theirs, by digest, from behind `after` on. */
   referrers(repository: string, subject: Digest, after?: string): AsyncIterable<Descriptor>
+
+  /** Everything of the repositories at this instant, for a backup. */
+  snapshot(): Promise<MetadataSnapshot>
 
   close(): Promise<void>
 }

@@ -7,6 +7,9 @@ import { Access, type Anonymous } from './access.ts'
 import { addArtifactRoutes } from './artifacts/artifact-routes.ts'
 import { ArtifactViews } from './artifacts/artifact-view.ts'
 import { ManifestReader } from './artifacts/manifest-reader.ts'
+import { adoptSnapshot } from './backup/adopt-snapshot.ts'
+import { addBackupRoutes } from './backup/backup-routes.ts'
+import { Backups } from './backup/backups.ts'
 import { BlobHandlers } from './blob-handlers.ts'
 import type { BlobStore } from './blob-store.ts'
 import { addCatalogRoutes } from './catalog-routes.ts'
@@ -29,7 +32,7 @@ import { Leases } from './leases.ts'
 import { LevelMetadata } from './level-metadata.ts'
 import { ManifestHandlers, type SparseImages } from './manifest-handlers.ts'
 import { addMeshRoutes, type MeshAddress } from './mesh-routes.ts'
-import type { Metadata } from './metadata.ts'
+import type { Metadata, SnapshotRecord } from './metadata.ts'
 import { upgradeMetadata } from './metadata-upgrade.ts'
 import { createRegistryMetrics, type RegistryMetrics } from './metrics.ts'
 import { addOpenApiRoute } from './openapi/openapi-route.ts'
@@ -110,6 +113,8 @@ export interface Registry {
   status(): Promise<{ repositories: number; uploads: number }>
   /** Whether pushes and deletes are refused, and why; undefined while it does not run. */
   readonly readOnly: ReadOnlyState | undefined
+  /** Make what is known here what a backup says: for one that runs read-only on a backup. It has to run. */
+  adopt(records: AsyncIterable<SnapshotRecord>): Promise<void>
   /** How the upstreams are. */
   readonly upstreams: readonly UpstreamStatus[]
   ready(): boolean
@@ -128,6 +133,7 @@ interface Parts {
   readonly holdings: Holdings
   readonly leases: Leases
   readonly collector: Collector
+  readonly backups: Backups
   readonly pulls: PullTimes
   readonly uploads: Uploads
   readonly readOnly: ReadOnly
@@ -182,6 +188,12 @@ class RegistryServer implements Registry {
 
   get readOnly(): ReadOnlyState | undefined {
     return this.#running?.readOnly.state
+  }
+
+  async adopt(records: AsyncIterable<SnapshotRecord>): Promise<void> {
+    await this.#next(async () => {
+      if (this.#running !== undefined) await adoptSnapshot(this.#running.metadata, records)
+    })
   }
 
   ready(): boolean {
@@ -270,6 +282,7 @@ class RegistryServer implements Registry {
     })
     const metrics = this.#metrics
     const events = this.#events(metadata)
+    const readOnly = new ReadOnly({ notes: metadata.notes, fixedReason: this.#init.readOnly, now })
     const collector = new Collector({
       store,
       metadata,
@@ -280,13 +293,14 @@ class RegistryServer implements Registry {
       now,
       logger,
       metrics,
-      events
+      events,
+      mayRun: () => !readOnly.isOn
     })
-    const readOnly = new ReadOnly({ notes: metadata.notes, fixedReason: this.#init.readOnly, now })
+    const backups = new Backups({ metadata, collector, clock: systemClock })
     const reader = new ManifestReader(store)
     const sender = new ContentSender({ store, transfer: this.#init.transfer, logger })
     const proxy = this.#proxy({ metadata, holdings, leases, reader, sender, events })
-    const held = { metadata, policies, quotas, holdings, leases, pulls, uploads, collector }
+    const held = { metadata, policies, quotas, holdings, leases, pulls, uploads, collector, backups }
     return { ...held, readOnly, events, reader, sender, proxy }
   }
 
@@ -309,7 +323,7 @@ class RegistryServer implements Registry {
 
   #addRoutes(app: FastifyInstance, parts: Parts): void {
     const { adminPassword, anonymous, mesh, names = [], seeder, store } = this.#init
-    const { collector, events, metadata, proxy, pulls, reader, readOnly } = parts
+    const { backups, collector, events, metadata, proxy, pulls, reader, readOnly, sender } = parts
     const { sparseImages = DEFAULT_SPARSE_IMAGES } = this.#init
     const foreign = this.#foreignProxy(parts, reader)
     app.addHook('preClose', async () => await foreign?.close())
@@ -335,6 +349,7 @@ class RegistryServer implements Registry {
     addMeshRoutes(app, { store, access, mesh: () => (upstreams.length === 0 ? mesh() : { ...mesh(), upstreams }) })
     if (proxy !== undefined) addFillRoutes(app, { access, proxy })
     addGcRoutes(app, { access, collector, readOnly })
+    addBackupRoutes(app, { access, backups, sender, mesh, now })
     addEventRoutes(app, { access, events })
     addReadOnlyRoutes(app, { access, collector, readOnly })
     const views = new ArtifactViews({ metadata, reader, pulls })
@@ -350,12 +365,13 @@ class RegistryServer implements Registry {
     return new ForeignProxy({ ...parts, reader, layers, seeder })
   }
 
-  async #close({ app, collector, events, flush, metadata, pulls, sweep, uploads }: Running): Promise<void> {
+  async #close({ app, backups, collector, events, flush, metadata, pulls, sweep, uploads }: Running): Promise<void> {
     clearInterval(sweep)
     clearInterval(flush)
     try {
       await drainServer(app)
     } finally {
+      await backups.closeAll()
       await collector.stop()
       await events.stop()
       await uploads.close()

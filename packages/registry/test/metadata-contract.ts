@@ -249,6 +249,39 @@ export function metadataContract(name: string, open: (t: TestContext) => Promise
       assert.deepEqual(await listed(metadata.referrers('app', A)), [])
     })
 
+    it('gives a snapshot of one instant, whatever is written since', async (t) => {
+      const metadata = await open(t)
+      await metadata.linkBlob('app', A, 7)
+      await metadata.putManifest('app', record(B, A), { references: [A, A], tags: ['v1'], referrer: descriptor(B) })
+      await metadata.recordPulls([{ repository: 'app', digest: B, pulledAt: 5 }])
+      await metadata.linkBlob('app/more', B, 9)
+      const snapshot = await metadata.snapshot()
+      const expected = [
+        { kind: 'repository', repository: 'app' },
+        { kind: 'blob', repository: 'app', digest: A, size: 7 },
+        {
+          kind: 'manifest',
+          repository: 'app',
+          manifest: record(B, A),
+          references: [A],
+          referrer: descriptor(B),
+          pulledAt: 5
+        },
+        { kind: 'tag', repository: 'app', tag: { tag: 'v1', digest: B, taggedAt: 1 } },
+        { kind: 'repository', repository: 'app/more' },
+        { kind: 'blob', repository: 'app/more', digest: B, size: 9 }
+      ]
+      await metadata.unlinkBlob('app', A)
+      await metadata.deleteManifest('app', B)
+      await metadata.linkBlob('new', A, 7)
+      assert.deepEqual(await Array.fromAsync(snapshot.records()), expected)
+      await snapshot.close()
+      const later = await metadata.snapshot()
+      const kinds = (await Array.fromAsync(later.records())).map(({ kind, repository }) => `${kind} ${repository}`)
+      await later.close()
+      assert.deepEqual(kinds, ['repository app', 'repository app/more', 'blob app/more', 'repository new', 'blob new'])
+    })
+
     it('pages through any tags in order, each once', async (t) => {
       const metadata = await open(t)
       let repository = 0

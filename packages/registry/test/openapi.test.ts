@@ -66,6 +66,8 @@ const COLLECTION = '/api/v1/gc'
 const READ_ONLY = '/api/v1/read-only'
 /** Paths with tests of their own below. */
 const WITH_STEPS = [COLLECTION, READ_ONLY, '/api/v1/events', '/api/v1/events/replay']
+const BACKUPS = '/api/v1/backups'
+const hasSteps = (path: string): boolean => WITH_STEPS.includes(path) || path.startsWith(BACKUPS)
 const missing = digestOf(Buffer.from('missing'))
 
 /** A path with its parameters filled in. */
@@ -80,7 +82,7 @@ it('describes the answers that it gives', async (t) => {
   )
   assert.equal(artifacts.length, 3)
   for (const [path, operations] of Object.entries(document.paths)) {
-    if (WITH_STEPS.includes(path)) continue
+    if (hasSteps(path)) continue
     assert.deepEqual(Object.keys(operations), ['get'], `${path} has operations that this test does not try`)
     for (const { digest } of path.includes('{digest}') ? artifacts : [{ digest: '' }]) {
       const url = filled(path, 'team%2Fapp', digest)
@@ -113,7 +115,7 @@ it('describes the errors that it gives', async (t) => {
     404: (path) => harness.request(filled(path, 'none', missing))
   }
   for (const [path, { get }] of Object.entries(document.paths)) {
-    if (WITH_STEPS.includes(path)) continue
+    if (hasSteps(path)) continue
     assert.ok(get, path)
     for (const [status, answer] of Object.entries(get.responses)) {
       if (status === '200') continue
@@ -154,7 +156,7 @@ async function take(
 it('heeds the parameters that it describes', async (t) => {
   const { document, harness } = await described(t)
   for (const [path, { get }] of Object.entries(document.paths)) {
-    if (WITH_STEPS.includes(path)) continue
+    if (hasSteps(path)) continue
     const query = (get?.parameters ?? []).filter((parameter) => parameter.in === 'query').map(({ name }) => name)
     if (query.length === 0) continue
     assert.deepEqual(query, ['n', 'last'], path)
@@ -246,4 +248,23 @@ it('describes events', async (t) => {
     ['POST', 413, { body: ' '.repeat(100_000) }]
   ])
   assert.equal((await all.harness.request('/api/v1/events?n=many')).status, 400)
+})
+
+it('describes backups', async (t) => {
+  const all = await described(t)
+  const { document, harness } = all
+  const wrong = { headers: { authorization: 'Basic wrong' } }
+  const begun = Array.from({ length: 4 }, (): Step => ['POST', 201])
+  await take(all, BACKUPS, [...begun, ['POST', 409], ['POST', 401, wrong]])
+  const none = `${BACKUPS}/00000000-0000-0000-0000-000000000000`
+  assert.deepEqual(
+    Object.keys(document.paths).filter((path) => path.startsWith(BACKUPS)),
+    [BACKUPS, `${BACKUPS}/{id}`, `${BACKUPS}/{id}/snapshot`, `${BACKUPS}/{id}/blobs/{digest}`]
+  )
+  assert.equal((await harness.request(none, { method: 'DELETE' })).status, 404)
+  for (const path of ['/snapshot', `/blobs/${missing}`]) {
+    assert.equal((await harness.request(none + path)).status, 404)
+    assert.equal((await harness.request(none + path, wrong)).status, 401)
+  }
+  assert.equal((await harness.request(`${none}/blobs/sha256:12`)).status, 400)
 })

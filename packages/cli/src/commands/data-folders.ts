@@ -1,5 +1,6 @@
 /** Data folders unless told otherwise. */
 export const DEFAULT_REGISTRY_DATA = '/var/lib/shoal/registry'
+export const DEFAULT_STANDBY_DATA = '/var/lib/shoal/standby'
 export const DEFAULT_AGENT_DATA = '/var/lib/shoal/agent'
 
 /** Mode of data folders: they hold keys and private images. */

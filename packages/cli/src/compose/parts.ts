@@ -42,6 +42,8 @@ export interface StoreInit {
   /** Signs chunk maps; given by the registry only. */
   readonly signer?: Identity
   readonly limitBytes?: number | undefined
+  /** Where whole blobs are that another process keeps. */
+  readonly blobs?: string
 }
 
 /** The content store of a data folder. @throws CommandError when another process has it */
@@ -52,6 +54,7 @@ export async function openStore(init: StoreInit): Promise<ContentStore> {
       directory,
       metrics: init.metrics,
       ...(init.signer === undefined ? {} : { signer: init.signer.privateKey }),
+      ...(init.blobs === undefined ? {} : { blobs: init.blobs }),
       ...(init.limitBytes === undefined ? {} : { limitBytes: init.limitBytes })
     })
   } catch (cause) {

@@ -11,6 +11,7 @@ import {
   type RegistrySwarm
 } from '@shoal/swarm'
 import { createAdminServer } from '../admin.ts'
+import { assertRestored } from '../backup/restoring.ts'
 import {
   ADMIN_PASSWORD_FILE,
   DATA_DIRECTORY_MODE,
@@ -69,6 +70,7 @@ export async function startRegistry(config: RegistryConfig): Promise<RegistryPro
   const joinTokenFile = join(directory, JOIN_TOKEN_FILE)
   const adminPasswordFile = join(directory, ADMIN_PASSWORD_FILE)
   await makeDirectory(directory, '--data', DATA_DIRECTORY_MODE)
+  await assertRestored(directory)
   return await withTeardown(async (teardown) => {
     const { metrics, transfer } = createMetrics()
     const identity = await loadIdentity(join(directory, IDENTITY_FILE))

@@ -16,6 +16,8 @@ export interface CollectorInit extends CollectionInit {
   readonly logger: Logger
   readonly metrics: Pick<RegistryMetrics, 'collected'>
   readonly events?: Pick<Events, 'emit'>
+  /** Whether a collection may go on by itself. @default it may */
+  readonly mayRun?: () => boolean
 }
 
 interface Running {
@@ -28,6 +30,7 @@ interface Running {
 export class Collector {
   readonly #init: CollectorInit
   #running: Running | undefined
+  #holds = 0
   #last: CollectionState | undefined
 
   constructor(init: CollectorInit) {
@@ -44,16 +47,38 @@ export class Collector {
     const note = await this.#init.metadata.notes.get(NOTE)
     if (!isState(note)) return
     this.#last = note
-    if (note.status !== 'running') return
+    if (note.status !== 'running' || this.isHeld) return
     // A dry run knows nothing any more of what it had thought away.
     const { dryRun, graceSeconds, untagged } = note
     const options = { dryRun, untagged, graceMs: graceSeconds * 1000 }
     this.#begin(dryRun ? { ...this.#fresh(options), id: note.id } : note)
   }
 
-  /** Begin to collect. @returns undefined when a collection is under way already */
+  /** Whether somebody keeps collections from running. */
+  get isHeld(): boolean {
+    return this.#holds > 0
+  }
+
+  /**
+   * Keep collections from running. One that is under way stops, and goes on when all who hold have released.
+   *
+   * @returns what releases; nothing is removed any more when this resolves
+   */
+  async hold(): Promise<() => Promise<void>> {
+    this.#holds++
+    await this.stop()
+    let isReleased = false
+    return async () => {
+      if (isReleased) return
+      isReleased = true
+      this.#holds--
+      if (!this.isHeld && this.#init.mayRun?.() !== false) await this.restore()
+    }
+  }
+
+  /** Begin to collect. @returns undefined when a collection is under way already, or held */
   start(options: CollectionOptions): CollectionState | undefined {
-    return this.#running === undefined ? this.#begin(this.#fresh(options)) : undefined
+    return this.#running === undefined && !this.isHeld ? this.#begin(this.#fresh(options)) : undefined
   }
 
   /** End the collection under way. What it removed stays removed. @returns how it ended, if there was one */

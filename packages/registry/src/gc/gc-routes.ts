@@ -18,7 +18,7 @@ const KEYS = ['dryRun', 'untagged', 'graceSeconds']
 /** What the routes of garbage collection need. */
 export interface GcRoutesInit {
   readonly access: Access
-  readonly collector: Pick<Collector, 'cancel' | 'start' | 'state'>
+  readonly collector: Pick<Collector, 'cancel' | 'isHeld' | 'start' | 'state'>
   readonly readOnly: Pick<ReadOnly, 'isOn'>
 }
 
@@ -32,6 +32,7 @@ export function addGcRoutes(app: FastifyInstance, { access, collector, readOnly 
     const options = parseOptions((await readBody(request, GC_BODY_MAX_BYTES)).toString('utf8'))
     if (typeof options === 'string') return await sendProblem(reply, 400, options)
     if (readOnly.isOn) return await sendProblem(reply, 409, 'the registry is read-only: collect when that is over')
+    if (collector.isHeld) return await sendProblem(reply, 409, 'a backup is under way: collect when it is over')
     const state = collector.start(options)
     if (state === undefined) {
       return await sendProblem(reply, 409, 'a collection is under way: wait for its end, or cancel it with DELETE')

@@ -2,6 +2,7 @@ import { ARTIFACTS_PAGE_MAX, REPOSITORIES_PAGE_MAX } from '../artifacts/artifact
 import { EVENT_ACTIONS } from '../events/event.ts'
 import { EVENTS_PAGE_MAX } from '../events/event-routes.ts'
 import { BLOB_SIZE_HEADER, CHUNK_MAP_MEDIA_TYPE } from '../mesh-routes.ts'
+import { BACKUP_PATHS } from './backup-paths.ts'
 import { DIGEST, SCHEMAS, type Schema } from './schemas.ts'
 
 /** Grows with what the API can do; a path keeps its meaning. */
@@ -167,6 +168,7 @@ export const OPENAPI_DOCUMENT: Schema = {
         responses: { 200: answer('ReadOnly', 'The mode from now on.'), ...problems(400, 401, 409, 413) }
       }
     },
+    ...BACKUP_PATHS,
     '/api/v1/repositories': {
       get: {
         operationId: 'listRepositories',
