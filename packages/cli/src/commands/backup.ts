@@ -1,9 +1,5 @@
 import { AdminApi } from '../admin-api.ts'
-import { ArchiveTarget } from '../backup/archive-target.ts'
-import { BackupClient } from '../backup/backup-client.ts'
 import type { BackupTarget } from '../backup/backup-target.ts'
-import { FolderTarget } from '../backup/folder-target.ts'
-import { runBackup } from '../backup/run-backup.ts'
 import { required } from '../options/option.ts'
 import { createBoard } from '../progress/terminal-board.ts'
 import { formatBytes } from '../progress/units.ts'
@@ -25,6 +21,10 @@ export const backupCommand = defineCommand({
   },
   async run(values, _argument, context) {
     const api = new AdminApi(values.registry, await readPassword(values, context))
+    const [{ BackupClient }, { runBackup }] = await Promise.all([
+      import('../backup/backup-client.ts'),
+      import('../backup/run-backup.ts')
+    ])
     const client = new BackupClient(api, values.registry)
     const target = await openTarget(values.output)
     const board = createBoard(context.stderr, context.environment)
@@ -42,5 +42,6 @@ export const backupCommand = defineCommand({
 })
 
 async function openTarget(output: string): Promise<BackupTarget> {
-  return output.endsWith('.tar') ? await ArchiveTarget.open(output) : await FolderTarget.open(output)
+  if (output.endsWith('.tar')) return await (await import('../backup/archive-target.ts')).ArchiveTarget.open(output)
+  return await (await import('../backup/folder-target.ts')).FolderTarget.open(output)
 }

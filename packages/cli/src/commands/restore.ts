@@ -1,4 +1,3 @@
-import { runRestore } from '../backup/run-restore.ts'
 import { defaulted, required } from '../options/option.ts'
 import { createBoard } from '../progress/terminal-board.ts'
 import { formatBytes } from '../progress/units.ts'
@@ -19,6 +18,7 @@ export const restoreCommand = defineCommand({
     ...COMMON_OPTIONS
   },
   async run({ data, from }, _argument, context) {
+    const { runRestore } = await import('../backup/run-restore.ts')
     const board = createBoard(context.stderr, context.environment)
     try {
       const { blobs, bytes, hasIdentity } = await runRestore({ from, data, board }, context.signal)
