@@ -7,10 +7,10 @@ const MIB = 1024 * 1024
 /** How much more than the image may come from the upstream, however many agents pull. */
 const UPSTREAM_COPIES_LIMIT = 1.02
 /**
- * How many copies the registry may send to eight agents. Mostly it sends one; but all nine are in this process, and whoever
- * waits for two seconds is sent a chunk again. Without the mesh there would be eight.
+ * How many copies the registry may send to eight agents. Mostly it sends one, 1.1 on a busy machine: all nine are in this
+ * process, and to whom nothing comes for a second is sent a chunk again. Without the mesh there would be eight.
  */
-const REGISTRY_COPIES_LIMIT = 3
+const REGISTRY_COPIES_LIMIT = 1.5
 const NS = 'docker.io'
 
 describe('an image of another registry', endToEnd(), () => {

@@ -253,6 +253,8 @@ describe('a plan', () => {
     assert.deepEqual(planAsks(state(peers, { progressAt: 10_000 - STARVING_MS + 1 })), [])
     const [again] = planAsks(state(peers, { progressAt: 10_000 - STARVING_MS }))
     assert.ok(again !== undefined && 'any' in again && again.again)
+    // However long the chunk map was looked for.
+    assert.deepEqual(planAsks(state(peers, { progressAt: 0, startedAt: 10_000 - STARVING_MS + 1 })), [])
   })
 
   it('never asks for more than there is room for, nor the same chunk of two peers at once', () => {

@@ -50,10 +50,11 @@ export interface PlanState<Peer extends PlannedPeer> {
   readonly availability: (index: number) => number
   /** Chunks that may still be asked for now: the memory for them is bounded. */
   readonly room: number
-  /** When something useful came last, or the download began. */
+  /** When something useful came last, or the chunk map began to be looked for. */
   readonly progressAt: number
   /** The same without what came from agents of other zones. */
   readonly homeProgressAt: number
+  /** When chunks could be asked for first. */
   readonly startedAt: number
   /** Whether it is our turn to fetch a chunk into our zone. */
   readonly owns: (index: number) => boolean
@@ -132,7 +133,9 @@ export function planAsks<Peer extends PlannedPeer>(state: PlanState<Peer>): Ask<
     if (leave !== 'none') askInTurn(far, held.filter(ours))
   }
   const unheld = open.chunks.filter((index) => !planned.has(index) && !isHeld(index)).length
-  const starving = agents.length === 0 || (asks.length === 0 && state.now - state.progressAt >= STARVING_MS)
+  // Looking for the chunk map and for peers is no hunger: while that took long, nothing could come.
+  const hungrySince = Math.max(state.progressAt, state.startedAt)
+  const starving = agents.length === 0 || (asks.length === 0 && state.now - hungrySince >= STARVING_MS)
   for (const peer of usable) {
     if (peer.role !== 'registry') continue
     // Only once it has said that all was sent once is it asked for what may have been sent before.
