@@ -43,7 +43,7 @@ export async function measureCell(
   round: number
 ): Promise<Sample> {
   const salt = cell.kind === 'pull-blobs' ? SEED : `c${cell.concurrency}-r${round}`
-  warmMemory(subject, cell)
+  await warmMemory(subject, cell)
   resetPeak(server.pid)
   const before = usageOf(server.pid)
   const result = await loadWith(node, jobOf(server, subject, cell, salt))

@@ -1,31 +1,16 @@
-import { randomUUID } from 'node:crypto'
-import { closeSync, existsSync, openSync, statfsSync, unlinkSync, writeSync } from 'node:fs'
-import path from 'node:path'
+import { existsSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
+import { claimMemory } from '../used-memory.ts'
 import type { Cell, Subject } from './cells.ts'
 
+/** Whatever the store lies on, what is pushed is in memory first. */
 const MEMORY_DIRECTORY = '/dev/shm'
-const BLOCK = Buffer.alloc(4 * 1024 * 1024, 1)
-/** Most that is touched: more than any cell writes within its time. */
+/** Most that is claimed: more than any cell writes within its time, bytes. */
 const WARM_MAX_BYTES = 6e9
-/** Room for what the cell needs beside its payload. */
-const WARM_EXTRA = 1.2
 
-/**
- * Touch as much memory as a cell is going to write. In a virtual machine, memory that nobody used for a while belongs to
- * the host, and its first touch costs up to three CPU-seconds per GB: whoever is measured first would pay for it. The
- * memory of a registry that has run for weeks is all in use, as page cache.
- */
-export function warmMemory({ size }: Subject, { count, kind }: Cell): void {
+/** Before a push, make sure that it finds memory that was used before. */
+export async function warmMemory({ size }: Subject, { count, kind }: Cell): Promise<void> {
   if (kind !== 'push-blobs' || !existsSync(MEMORY_DIRECTORY)) return
-  const { bavail, bsize } = statfsSync(MEMORY_DIRECTORY)
-  const bytes = Math.min(size * count * WARM_EXTRA, WARM_MAX_BYTES, (bavail * bsize) / 2)
-  const name = path.join(MEMORY_DIRECTORY, `shoal-bench-${randomUUID()}`)
-  const file = openSync(name, 'wx')
-  try {
-    // Without a name, it is gone however this process ends.
-    unlinkSync(name)
-    for (let left = bytes; left > 0; left -= BLOCK.length) writeSync(file, BLOCK)
-  } finally {
-    closeSync(file)
-  }
+  const { bavail, bsize } = await statfs(MEMORY_DIRECTORY)
+  await claimMemory(Math.min(size * count, WARM_MAX_BYTES, (bavail * bsize) / 2), MEMORY_DIRECTORY)
 }
