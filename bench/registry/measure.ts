@@ -6,6 +6,7 @@ import type { LoadJob, LoadResult } from './load-job.ts'
 import { Payload } from './payload.ts'
 import { resetPeak, usageOf } from './server-usage.ts'
 import type { MeasuredServer } from './servers.ts'
+import { warmMemory } from './warm-memory.ts'
 
 const LOAD_PROCESS = fileURLToPath(new URL('load-process.ts', import.meta.url))
 const REPOSITORY = 'bench/registry'
@@ -42,6 +43,7 @@ export async function measureCell(
   round: number
 ): Promise<Sample> {
   const salt = cell.kind === 'pull-blobs' ? SEED : `c${cell.concurrency}-r${round}`
+  await warmMemory(subject, cell)
   resetPeak(server.pid)
   const before = usageOf(server.pid)
   const result = await loadWith(node, jobOf(server, subject, cell, salt))

@@ -22,11 +22,14 @@ export interface MemoryUse {
   readonly peak: number
 }
 
-/** A thousand clients that pull and fifty that push at once, each of which stalls for a while. */
-export async function pullAndPushAtOnce(directory: string): Promise<MemoryUse> {
+/** Clients that pull and push at once, a thousand and fifty of them unless told otherwise, each of which stalls for a while. */
+export async function pullAndPushAtOnce(
+  directory: string,
+  { pulls = PULLS, pushes = PUSHES } = {}
+): Promise<MemoryUse> {
   const registry = new LocalRegistry(directory)
   await registry.start()
-  const agent = new Agent({ maxSockets: 2 * (PULLS + PUSHES) })
+  const agent = new Agent({ maxSockets: 2 * (pulls + pushes) })
   try {
     const credentials = `admin:${(await readFile(`${directory}/admin-password`, 'utf8')).trim()}`
     const authorization = `Basic ${Buffer.from(credentials).toString('base64')}`
@@ -37,7 +40,7 @@ export async function pullAndPushAtOnce(directory: string): Promise<MemoryUse> {
     await registry.http.pushBlob('app', blob)
     const idle = (await memoryOf(registry.process.pid)).now
     const go = Promise.withResolvers<void>()
-    const pulls = Array.from({ length: PULLS }, async () => {
+    const pulling = Array.from({ length: pulls }, async () => {
       const asked = send('GET', `/v2/app/blobs/${sha256(blob)}`)
       asked.end()
       const [response]: IncomingMessage[] = await once(asked, 'response')
@@ -46,7 +49,7 @@ export async function pullAndPushAtOnce(directory: string): Promise<MemoryUse> {
       for await (const piece of response ?? []) bytes += piece.length
       if (bytes !== PULL_BYTES) throw new Error(`a pull got ${bytes} bytes`)
     })
-    const pushes = Array.from({ length: PUSHES }, async () => {
+    const pushing = Array.from({ length: pushes }, async () => {
       const bytes = randomBytes(PUSH_BYTES)
       const path = `/v2/app/blobs/uploads/?digest=${sha256(bytes)}`
       const pushed = send('POST', path, { 'content-length': bytes.length })
@@ -58,7 +61,7 @@ export async function pullAndPushAtOnce(directory: string): Promise<MemoryUse> {
       response?.resume()
       if (response?.statusCode !== 201) throw new Error(`a push got ${response?.statusCode}`)
     })
-    const all = Promise.all([...pulls, ...pushes])
+    const all = Promise.all([...pulling, ...pushing])
     await Promise.race([all, setTimeout(STALL_MS)])
     go.resolve()
     await all

@@ -9,8 +9,9 @@ import type { BlobInfo } from './blob-info.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import { ChunkHasher } from './chunk-hasher.ts'
 import type { ChunkMap } from './chunk-map.ts'
+import { EarlySync, type EarlySyncs } from './early-sync.ts'
 import { IngestBusyError, StoreClosedError, StoreFullError } from './errors.ts'
-import { readFully, removeFile } from './files.ts'
+import { readFully, removeFile, storeError } from './files.ts'
 import type { FreeSpace } from './free-space.ts'
 import type { Ingest } from './ingest.ts'
 import { type ByteTaker, collected, untilAbortedStream, writeHashed } from './ingest-stream.ts'
@@ -31,8 +32,9 @@ export interface FileIngestInit {
   readonly chunked: boolean
   readonly pool: BufferPool
   readonly space: FreeSpace
-  /** Make the file the whole blob. Where the blob is there already, the file is left where it is. */
-  readonly commit: (file: FileHandle, path: string, info: BlobInfo, map: ChunkMap | undefined) => Promise<void>
+  readonly syncs: EarlySyncs
+  /** Make the file the whole blob, once `sync` made it durable. Where the blob is there already, the file is left. */
+  readonly commit: (sync: () => Promise<void>, path: string, info: BlobInfo, map: ChunkMap | undefined) => Promise<void>
   readonly onOver: (ingest: FileIngest) => void
 }
 
@@ -40,6 +42,7 @@ export interface FileIngestInit {
 export class FileIngest implements Ingest {
   readonly #init: FileIngestInit
   readonly #stop = new AbortController()
+  readonly #early: EarlySync
   #hash: Hash
   #chunks: ChunkHasher | undefined
   #received: number
@@ -50,6 +53,7 @@ export class FileIngest implements Ingest {
 
   constructor(init: FileIngestInit) {
     this.#init = init
+    this.#early = new EarlySync(init.file, init.syncs)
     this.#received = init.received
     this.#inStep = init.received === 0
     this.#hash = createHash(init.algorithm)
@@ -88,6 +92,7 @@ export class FileIngest implements Ingest {
               position: this.#received,
               onWritten: (bytes) => {
                 this.#received += bytes
+                this.#early.grown(bytes)
                 this.#init.onReceived?.(this.#received)
               },
               onBroken: () => {
@@ -133,7 +138,7 @@ export class FileIngest implements Ingest {
   }
 
   async #finish(expected: Digest): Promise<BlobInfo> {
-    const { commit, file, path, size } = this.#init
+    const { commit, path, size } = this.#init
     if (size !== undefined && size !== this.#received) {
       throw new OciError('SIZE_INVALID', `${size} bytes were announced, but ${this.#received} came`)
     }
@@ -145,8 +150,20 @@ export class FileIngest implements Ingest {
       throw new OciError('DIGEST_INVALID', `the content has the digest ${actual}, not ${expected}`)
     }
     const info = { digest: expected, size: this.#received }
-    await commit(file, path, info, this.#chunks?.finish(expected))
+    await commit(async () => await this.#sync(), path, info, this.#chunks?.finish(expected))
     return info
+  }
+
+  /** What a failed sync was to keep may be gone from memory too, so that it has to come again. */
+  async #sync(): Promise<void> {
+    try {
+      await this.#early.finish()
+    } catch (error) {
+      this.#received = 0
+      this.#inStep = false
+      this.#early.reset()
+      throw storeError(error, this.#init.path)
+    }
   }
 
   get #takers(): readonly ByteTaker[] {
@@ -230,6 +247,7 @@ export class FileIngest implements Ingest {
   async #end(remove: boolean): Promise<void> {
     this.#over ??= (async () => {
       try {
+        await this.#early.idle()
         await this.#init.file.close()
         if (remove) await removeFile(this.#init.path)
       } finally {

@@ -1,7 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import { constants } from 'node:fs'
-import type { FileHandle } from 'node:fs/promises'
-import { open, stat } from 'node:fs/promises'
+import { type FileHandle, open, stat } from 'node:fs/promises'
 import type { Digest } from '@shoal/oci'
 import type { AbortOptions } from './abort.ts'
 import { BlobIndex } from './blob-index.ts'
@@ -15,6 +14,7 @@ import { singleChunkMap } from './chunk-map.ts'
 import { signChunkMap, validateSignedChunkMap } from './chunk-map-segment.ts'
 import { ChunkMemory } from './chunk-memory.ts'
 import { SINGLE_CHUNK_MAX_BYTES } from './chunk-sizing.ts'
+import { EarlySyncs } from './early-sync.ts'
 import { BorrowedBlobsError, IngestBusyError, StoreClosedError } from './errors.ts'
 import { Eviction } from './eviction.ts'
 import { FileIngest } from './file-ingest.ts'
@@ -52,6 +52,7 @@ export class ContentStore {
   readonly #lock = new KeyedLock<Digest>()
   readonly #making = new KeyedLock<Digest>()
   readonly #pool = new BufferPool()
+  readonly #syncs = new EarlySyncs()
   readonly #space: FreeSpace
   readonly #memory: ChunkMemory
   #lastUpload = 0
@@ -80,7 +81,7 @@ export class ContentStore {
     this.#partials = new OpenPartials({
       ...shared,
       memory: this.#memory,
-      commit: async (file, path, map) => await this.#commit(file, path, map),
+      commit: async (file, path, map) => await this.#commit(async () => await file.sync(), path, map),
       evict: async () => await this.#eviction.run()
     })
   }
@@ -155,7 +156,8 @@ export class ContentStore {
       chunked: this.#init.signer !== undefined && !isOneChunk(options),
       pool: this.#pool,
       space: this.#space,
-      commit: async (file, from, info, map) => await this.#commitIngest(file, from, info, map),
+      syncs: this.#syncs,
+      commit: async (sync, from, info, map) => await this.#commitIngest(sync, from, info, map),
       onOver: (over) => this.#ingests.delete(over)
     })
     this.#ingests.add(ingest)
@@ -273,18 +275,29 @@ export class ContentStore {
     if (this.#closing !== undefined) throw new StoreClosedError()
   }
 
-  async #commitIngest(file: FileHandle, path: string, info: BlobInfo, map: ChunkMap | undefined): Promise<void> {
+  async #commitIngest(
+    sync: () => Promise<void>,
+    path: string,
+    info: BlobInfo,
+    map: ChunkMap | undefined
+  ): Promise<void> {
     if (this.#index.whole(info.digest) !== undefined) return await this.#blobs.touch(info.digest)
-    const signer = this.#init.signer
-    if (map !== undefined && signer !== undefined && singleChunkMap(info.digest, info.size) === undefined) {
-      await this.#metadata.putChunkMap({ map, segments: signChunkMap(map, signer) })
-    }
-    await this.#commit(file, path, info)
+    // Both wait for the disk, and both are needed before the blob gets its name.
+    const [mapped, synced] = await Promise.allSettled([this.#putOwnChunkMap(info, map), sync()])
+    if (synced.status === 'rejected') throw synced.reason
+    if (mapped.status === 'rejected') throw mapped.reason
+    await this.#commit(async () => undefined, path, info)
   }
 
-  async #commit(file: FileHandle, path: string, info: BlobInfo): Promise<void> {
+  async #putOwnChunkMap({ digest, size }: BlobInfo, map: ChunkMap | undefined): Promise<void> {
+    const signer = this.#init.signer
+    if (map === undefined || signer === undefined || singleChunkMap(digest, size) !== undefined) return
+    await this.#metadata.putChunkMap({ map, segments: signChunkMap(map, signer) })
+  }
+
+  async #commit(sync: () => Promise<void>, path: string, info: BlobInfo): Promise<void> {
     if (this.#layout.isBorrowed) throw new BorrowedBlobsError()
-    await this.#blobs.commit(file, path, { digest: info.digest, size: info.size })
+    await this.#blobs.commit(sync, path, { digest: info.digest, size: info.size })
     await this.#eviction.run(info.digest)
   }
 

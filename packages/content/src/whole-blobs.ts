@@ -1,4 +1,3 @@
-import type { FileHandle } from 'node:fs/promises'
 import { rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Digest } from '@shoal/oci'
@@ -62,15 +61,15 @@ export class WholeBlobs {
   }
 
   /**
-   * Make a verified file the whole blob. The rename is the moment that decides: before it nothing is promised, and
+   * Make a verified file the whole blob, once `sync` made its content durable. The rename is the moment that decides: before it nothing is promised, and
    * all that belongs to the blob is durable when it happens.
    *
    * @throws StoreFullError
    */
-  async commit(file: FileHandle, path: string, { digest, size }: BlobInfo): Promise<void> {
+  async commit(sync: () => Promise<void>, path: string, { digest, size }: BlobInfo): Promise<void> {
     const { index, layout, lock, metadata, now } = this.#init
     try {
-      await file.sync()
+      await sync()
       await lock.run(digest, async () => {
         const accessedAt = now()
         const target = layout.blob(digest)

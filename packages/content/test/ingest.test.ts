@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { digestOf } from '@shoal/oci'
-import { BufferPool } from '../src/buffer-pool.ts'
+import { BufferPool, POOL_IDLE_MS, POOL_KEEP_FREE, POOL_MAX_LARGE } from '../src/buffer-pool.ts'
 import { ContentStore, chunkCount, equalChunkMaps, verifySegment } from '../src/index.ts'
 import { bytesOf, KEYS, mapOf, pieces, readBlob, temporaryStore } from './support.ts'
 
@@ -273,4 +273,24 @@ test('buffers of many uploads stay within a bound', () => {
   assert.ok(bytes < 110 * MiB, `${bytes} bytes`)
   for (const buffer of taken) pool.give(buffer)
   assert.equal(pool.take().length, pool.bufferBytes)
+})
+
+test('buffers that were of no use for a while are given back, and few stay', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const pool = new BufferPool()
+  const use = (count: number): void => {
+    const taken = Array.from({ length: count }, () => pool.take())
+    for (const buffer of taken) pool.give(buffer)
+  }
+  use(POOL_MAX_LARGE + 10)
+  assert.equal(pool.free, POOL_MAX_LARGE)
+  // What is in use at times is kept.
+  use(30)
+  t.mock.timers.tick(POOL_IDLE_MS)
+  assert.ok(pool.free >= 30 && pool.free < POOL_MAX_LARGE, `${pool.free} are free`)
+  t.mock.timers.tick(POOL_IDLE_MS)
+  assert.equal(pool.free, POOL_KEEP_FREE)
+  use(1)
+  t.mock.timers.tick(10 * POOL_IDLE_MS)
+  assert.equal(pool.free, POOL_KEEP_FREE)
 })

@@ -11,6 +11,7 @@ import {
 } from '@shoal/oci'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { BlobStore } from './blob-store.ts'
+import { BodyMemory } from './body-memory.ts'
 import type { ContentSender } from './content-sender.ts'
 import type { EventSource } from './events/event-source.ts'
 import { isForeign } from './foreign/foreign-layer.ts'
@@ -20,7 +21,7 @@ import { referrerOf, storeBytes } from './manifest-bytes.ts'
 import { type ManifestRecord, type Metadata, TagFixedError } from './metadata.ts'
 import type { Policies } from './policies.ts'
 import type { PullTimes } from './pull-times.ts'
-import { queryValues, readBody } from './request.ts'
+import { contentLength, queryValues, readBody } from './request.ts'
 import type { Seeder } from './seeder.ts'
 import { manifestUnknown, repositoryUnknown } from './unknown.ts'
 
@@ -52,6 +53,7 @@ export type SparseImages = 'accept' | 'refuse'
 /** Serves, takes in and removes manifests. They are kept byte for byte as they came. */
 export class ManifestHandlers {
   readonly #init: ManifestHandlersInit
+  readonly #bodies = new BodyMemory()
 
   constructor(init: ManifestHandlersInit) {
     this.#init = init
@@ -90,6 +92,11 @@ export class ManifestHandlers {
    * `DENIED` when a tag is immutable or a quota used up
    */
   async put(request: FastifyRequest, reply: FastifyReply, name: string, reference: string): Promise<void> {
+    const bytes = Math.min(contentLength(request) ?? MANIFEST_MAX_BYTES, MANIFEST_MAX_BYTES)
+    await this.#bodies.using(bytes, async () => await this.#put(request, reply, name, reference))
+  }
+
+  async #put(request: FastifyRequest, reply: FastifyReply, name: string, reference: string): Promise<void> {
     const { events, holdings, leases, metadata, now, policies, seeder, store } = this.#init
     const { expected, tags } = asked(request, reference)
     const bytes = await readBody(request, MANIFEST_MAX_BYTES)

@@ -1,6 +1,9 @@
 import { OciError } from '@shoal/oci'
 import type { FastifyRequest } from 'fastify'
 
+/** How long a body that is read whole may take to come: 4 MiB at 70 KB/s, milliseconds. */
+const BODY_MS = 60_000
+
 /** One value of the query; the first where there are several. */
 export function queryValue(request: FastifyRequest, name: string): string | undefined {
   return queryValues(request, name)[0]
@@ -30,7 +33,7 @@ export function requestBody(request: FastifyRequest): AsyncIterable<Uint8Array> 
 }
 
 /**
- * The whole body in memory.
+ * The whole body in memory. A client that takes longer than a minute to send it is cut off.
  *
  * @throws OciError `SIZE_INVALID` with status 413 when it has more than `limit` bytes
  */
@@ -40,10 +43,15 @@ export async function readBody(request: FastifyRequest, limit: number): Promise<
   if ((contentLength(request) ?? 0) > limit) throw tooLong()
   const pieces: Uint8Array[] = []
   let length = 0
-  for await (const piece of requestBody(request)) {
-    length += piece.length
-    if (length > limit) throw tooLong()
-    pieces.push(piece)
+  const cut = setTimeout(() => request.raw.destroy(), BODY_MS)
+  try {
+    for await (const piece of requestBody(request)) {
+      length += piece.length
+      if (length > limit) throw tooLong()
+      pieces.push(piece)
+    }
+  } finally {
+    clearTimeout(cut)
   }
   return Buffer.concat(pieces, length)
 }
