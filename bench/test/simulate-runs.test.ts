@@ -162,7 +162,7 @@ describe('a report', () => {
     ]
     assert.deepEqual(
       curves(rows).map(({ file }) => file),
-      ['nodes.svg', 'target_neighbours.svg']
+      ['nodes.svg', 'target_neighbours.svg', 'target_neighbours-copies.svg']
     )
     assert.deepEqual(curves(rows.slice(0, 1)), [])
   })

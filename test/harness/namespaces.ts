@@ -16,12 +16,14 @@ const UPLINK = 'uplink'
 const JOINED_HOST_NUMBERS = 64
 /** Depth of a shaped link: what a burst may send at once, and how long a full queue takes to drain. */
 const SHAPE_BURST = '256k'
-const SHAPE_LATENCY = '50ms'
+const SHAPE_QUEUE_MS = 50
 
 /** The rates a link is held to, in Mbit/s; a direction without a rate is not shaped. */
 export interface LinkShape {
   readonly egressMbit?: number
   readonly ingressMbit?: number
+  /** How long a full queue takes to drain; what comes beyond it is lost. @default SHAPE_QUEUE_MS, 50 */
+  readonly queueMs?: number
 }
 
 /** Bytes over a node's link since it was made, as the kernel counts them: headers, acknowledgements and all. */
@@ -116,8 +118,8 @@ export class Network {
       ipv6,
       // A queue shapes what leaves an interface, so what the node receives is shaped where it leaves the bridge.
       shape: async (shape) => {
-        await shapeEgress(namespace, INTERFACE, shape.egressMbit)
-        await shapeEgress(this.#hub, port, shape.ingressMbit)
+        await shapeEgress(namespace, INTERFACE, shape.egressMbit, shape.queueMs)
+        await shapeEgress(this.#hub, port, shape.ingressMbit, shape.queueMs)
       },
       linkBytes: () => linkBytes(namespace, INTERFACE)
     }
@@ -130,11 +132,16 @@ export class Network {
   }
 }
 
-async function shapeEgress(namespace: string, device: string, mbit: number | undefined): Promise<void> {
+async function shapeEgress(
+  namespace: string,
+  device: string,
+  mbit: number | undefined,
+  queueMs = SHAPE_QUEUE_MS
+): Promise<void> {
   const qdisc = ['tc', '-n', namespace, 'qdisc']
   const current = await run([...qdisc, 'show', 'dev', device])
   if (mbit !== undefined) {
-    const rate = ['rate', `${mbit}mbit`, 'burst', SHAPE_BURST, 'latency', SHAPE_LATENCY]
+    const rate = ['rate', `${mbit}mbit`, 'burst', SHAPE_BURST, 'latency', `${queueMs}ms`]
     await run([...qdisc, 'replace', 'dev', device, 'root', 'tbf', ...rate])
   } else if (current.includes('tbf')) {
     await run([...qdisc, 'delete', 'dev', device, 'root'])

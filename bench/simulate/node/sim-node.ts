@@ -1,7 +1,15 @@
 import type { KeyObject } from 'node:crypto'
 import type { Digest } from '@shoal/oci'
 import { type Fallback, silentLogger, type TransferMetrics } from '@shoal/swarm'
-import { Bans, type Certificate, Exchange, type PeerAddress, RateLimiter, type Role } from '@shoal/swarm/parts'
+import {
+  Bans,
+  type Certificate,
+  Exchange,
+  type PeerAddress,
+  RateLimiter,
+  REPEAT_AFTER_MS,
+  type Role
+} from '@shoal/swarm/parts'
 import type { Random } from '../engine/random.ts'
 import type { Simulation } from '../engine/simulation.ts'
 import type { Host, Network } from '../network/network.ts'
@@ -93,6 +101,7 @@ export class SimNode {
       downloadLimiter: new RateLimiter({ now }),
       bans: this.bans,
       seedCopies: init.role === 'registry' ? init.seedCopies : undefined,
+      repeatAfterMs: init.role === 'registry' ? REPEAT_AFTER_MS : 0,
       agent: 'simulated',
       certificate: () => NO_BYTES,
       zone: () => init.zone,

@@ -7,6 +7,7 @@ import type { Digest } from '@shoal/oci'
 import type { Registry } from 'prom-client'
 import { Exchange } from './blob/exchange.ts'
 import type { Fallback } from './blob/fallback.ts'
+import { REPEAT_AFTER_MS } from './blob/repeat-gate.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { DhtDirectory } from './discovery/dht-directory.ts'
 import { Bans } from './exchange/bans.ts'
@@ -130,6 +131,7 @@ export class Mesh {
       downloadLimiter: new RateLimiter({ bytesPerSecond: init.downloadRate, now }),
       bans,
       seedCopies: init.seedCopies,
+      repeatAfterMs: init.identity.peerId === role.authority ? REPEAT_AFTER_MS : 0,
       agent: init.agentVersion,
       certificate: () => role.certificate(),
       zone: () => role.zone(),

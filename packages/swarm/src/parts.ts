@@ -6,6 +6,7 @@
  */
 export { Exchange, type ExchangeInit } from './blob/exchange.ts'
 export type { ExchangeStore } from './blob/exchange-store.ts'
+export { REPEAT_AFTER_MS } from './blob/repeat-gate.ts'
 export { RendezvousClient } from './discovery/rendezvous-client.ts'
 export { RendezvousServer } from './discovery/rendezvous-server.ts'
 export { Bans } from './exchange/bans.ts'

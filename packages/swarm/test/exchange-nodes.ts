@@ -10,6 +10,7 @@ import { type Digest, digestOf } from '@shoal/oci'
 import { Registry } from 'prom-client'
 import { Exchange } from '../src/blob/exchange.ts'
 import type { Fallback } from '../src/blob/fallback.ts'
+import { REPEAT_AFTER_MS } from '../src/blob/repeat-gate.ts'
 import { type Clock, systemClock } from '../src/clock.ts'
 import { Bans } from '../src/exchange/bans.ts'
 import type { Lane } from '../src/exchange/lane.ts'
@@ -98,6 +99,7 @@ export async function createNode(
     uploadLimiter: new RateLimiter(),
     downloadLimiter: new RateLimiter(),
     seedCopies: undefined,
+    repeatAfterMs: role === 'registry' ? REPEAT_AFTER_MS : 0,
     bans,
     agent: 'test',
     certificate: () => certificate,

@@ -20,8 +20,10 @@ import {
 import { Flights, MAX_COPIES } from '../src/blob/flights.ts'
 import { PeerPace } from '../src/blob/peer-pace.ts'
 import { MAX_PREFETCHES, MAX_WAITING_PREFETCHES, Prefetch } from '../src/blob/prefetch.ts'
+import { REPEAT_AFTER_MS, RepeatGate } from '../src/blob/repeat-gate.ts'
 import { SeedChooser } from '../src/blob/seed-chooser.ts'
 import { FAR_AFTER_MS, TAKEOVER_AFTER_MS } from '../src/blob/zones.ts'
+import { ManualClock } from './manual-clock.ts'
 
 const bits = (length: number, held: readonly number[]) => {
   const field = new Bitfield(length)
@@ -56,6 +58,19 @@ describe('a seed', () => {
     assert.equal(chooser.choose(ask('b', bits(4, [0]), { except: [1] }), held), 2)
   })
 
+  it('sends a chunk that many ask for by number to one of them, to that one again, and to the others later', () => {
+    const clock = new ManualClock()
+    const chooser = new SeedChooser(4, { repeats: new RepeatGate(clock, REPEAT_AFTER_MS) })
+    assert.equal(chooser.choose(ask('a', new Bitfield(4)), nobody), 0)
+    assert.deepEqual([chooser.give('b', 0), chooser.give('b', 1), chooser.give('c', 1)], [false, true, false])
+    assert.equal(chooser.give('b', 1), true, 'what it was sent before may be lost')
+    clock.advance(REPEAT_AFTER_MS)
+    assert.deepEqual([chooser.give('c', 1), chooser.give('d', 1)], [true, false])
+    assert.equal(chooser.copies(1), 2)
+    const agent = new SeedChooser(4, { repeats: new RepeatGate(clock, 0) })
+    assert.deepEqual([agent.give('a', 0), agent.give('b', 0)], [true, true])
+  })
+
   it('sends every chunk though a peer says that it holds them all', () => {
     const chooser = new SeedChooser(2)
     const everything = () => 1
@@ -73,7 +88,7 @@ describe('a seed', () => {
   })
 
   it('sends a chunk no more often than it may, but again to one that it was sent to', () => {
-    const chooser = new SeedChooser(1, 2)
+    const chooser = new SeedChooser(1, { maxCopies: 2 })
     const empty = new Bitfield(1)
     assert.equal(chooser.choose(ask('a', empty), nobody), 0)
     assert.equal(chooser.choose(ask('b', empty, { again: true }), nobody), 0)
@@ -169,6 +184,7 @@ describe('a plan', () => {
     anyOutstanding: 0,
     exhaustedUntil: 0,
     pausedUntil: 0,
+    refusedUntil: new Map(),
     ...more
   })
   const state = (peers: PlannedPeer[], more: Partial<PlanState<PlannedPeer>> = {}): PlanState<PlannedPeer> => ({
@@ -305,6 +321,17 @@ describe('a plan', () => {
     assert.deepEqual(plan([{ index: 5, fromRegistry: true }], [registry, lacking]), { peer: registry, index: 5 })
     const left = plan([{ index: 5, fromRegistry: false }], [registry, lacking])
     assert.ok(left !== undefined && 'any' in left)
+  })
+
+  it('does not ask again for a chunk that it was refused, until the time is over, and for others all the same', () => {
+    const registry = peer('registry', Bitfield.full(8), { refusedUntil: new Map([[5, 10_500]]) })
+    const lacking = peer('agent', bits(8, []))
+    const plan = (index: number, now: number) =>
+      planAsks(state([registry, lacking], { urgent: [{ index, fromRegistry: true }], now }))[0]
+    const refused = plan(5, 10_000)
+    assert.ok(refused !== undefined && 'any' in refused)
+    assert.deepEqual(plan(6, 10_000), { peer: registry, index: 6 })
+    assert.deepEqual(plan(5, 10_500), { peer: registry, index: 5 })
   })
 
   it('does not ask those who sent a wrong chunk', () => {

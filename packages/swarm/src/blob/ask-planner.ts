@@ -31,6 +31,8 @@ export interface PlannedPeer {
   readonly exhaustedUntil: number
   /** Not asked for anything before this time: it said that it was busy, or that we may not. */
   readonly pausedUntil: number
+  /** Chunks that it is not asked for by number before a time: it sent them to another just now, or often enough. */
+  readonly refusedUntil: ReadonlyMap<number, number>
 }
 
 /** What is to be asked of a peer. */
@@ -86,7 +88,7 @@ export function planAsks<Peer extends PlannedPeer>(state: PlanState<Peer>): Ask<
   for (const { index, fromRegistry } of state.urgent) {
     if (room === 0 || state.have.has(index) || taken(index)) continue
     const isFar = (peer: Peer) => peer.role === 'registry' || !peer.near
-    const holders = usable.filter((peer) => peer.have?.has(index) === true && (fromRegistry || !isFar(peer)))
+    const holders = usable.filter((peer) => gives(peer, index, state.now) && (fromRegistry || !isFar(peer)))
     // The one that is likely to send it first; the registry last, because the others live on it too.
     const peer = holders.sort((a, b) => urgentRank(a) - urgentRank(b))[0]
     if (peer === undefined) continue
@@ -157,6 +159,11 @@ export function planAsks<Peer extends PlannedPeer>(state: PlanState<Peer>): Ask<
   return asks
 }
 
+/** Whether a peer may be asked for a chunk by number now. */
+function gives(peer: PlannedPeer, index: number, now: number): boolean {
+  return peer.have?.has(index) === true && now >= (peer.refusedUntil.get(index) ?? 0)
+}
+
 /** An agent of another zone comes behind all of ours, and before the registry. */
 const FAR_RANK = 1_000_000
 
@@ -181,7 +188,7 @@ function planLate<Peer extends PlannedPeer>(
     const lateness = Math.max(...askedOf.map((peer) => peer.pace.latenessMs(endgame) ?? DEFAULT_LATENESS_MS))
     if (age < lateness) continue
     const other = peers.find((peer) => {
-      if (askedOf.includes(peer) || peer.have?.has(index) !== true) return false
+      if (askedOf.includes(peer) || !gives(peer, index, state.now)) return false
       // Peers that send nothing must not keep the registry out by their number.
       if (askedOf.length >= MAX_COPIES && (peer.role === 'agent' || askedOf.length > MAX_COPIES)) return false
       if ((slots.get(peer) ?? 0) <= (used.get(peer) ?? 0)) return false

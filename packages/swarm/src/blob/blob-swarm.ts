@@ -12,6 +12,7 @@ import { Availability } from './availability.ts'
 import { readBits } from './held-bits.ts'
 import type { Holding } from './holding.ts'
 import { Participant } from './participant.ts'
+import { RepeatGate } from './repeat-gate.ts'
 import { SeedChooser } from './seed-chooser.ts'
 
 /** Peers that one blob's swarm remembers; a further one is told that we have nothing. */
@@ -45,6 +46,8 @@ export interface BlobSwarmInit {
   readonly clock: Clock
   /** How often a chunk is sent at most; undefined for as often as asked. */
   readonly seedCopies: number | undefined
+  /** See `REPEAT_AFTER_MS`; 0 for never making anybody wait. */
+  readonly repeatAfterMs: number
   /** Who the peer at the other end is, by its certificate. */
   readonly place: (link: Link) => PeerPlace
   /** Our number for the blob on a link. */
@@ -103,7 +106,8 @@ export class BlobSwarm {
   hold(holding: Holding): Holding | undefined {
     const before = this.#holding
     const chunks = chunkCount(holding.map)
-    if (this.#chooser === undefined) this.#chooser = new SeedChooser(chunks, this.#init.seedCopies)
+    const { seedCopies, clock, repeatAfterMs } = this.#init
+    this.#chooser ??= new SeedChooser(chunks, { maxCopies: seedCopies, repeats: new RepeatGate(clock, repeatAfterMs) })
     this.#holding = holding
     this.#availability = new Availability(chunks)
     for (const participant of this.participants.values()) {
@@ -340,8 +344,7 @@ export class BlobSwarm {
         index,
         choose: () => {
           if (!holding.have.has(index)) return { reason: 'lacking' }
-          if (this.#chooser?.mayCount(peerId, index) === false) return { reason: 'exhausted' }
-          this.#chooser?.count(peerId, index, participant.zone)
+          if (this.#chooser?.give(peerId, index, participant.zone) === false) return { reason: 'exhausted' }
           return { index }
         },
         length: (chosen) => chunkLength(holding.map, chosen),

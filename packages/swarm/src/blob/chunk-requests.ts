@@ -8,7 +8,7 @@ import { Assembly, type Place } from './assembly.ts'
 import { Flights } from './flights.ts'
 import type { Participant } from './participant.ts'
 
-/** A peer that says it has sent everything once is not asked for any before this. */
+/** A peer that says it has sent everything, or a chunk, is not asked for any, or for that one, before this. */
 export const EXHAUSTED_PAUSE_MS = 500
 
 /** A peer that has too much to send already is let be for this long. */
@@ -161,8 +161,9 @@ export class ChunkRequests {
     if (frame.any > 0) participant.exhaustedUntil = now + EXHAUSTED_PAUSE_MS
     if (frame.reason === 'busy') participant.pausedUntil = now + BUSY_PAUSE_MS
     if (frame.reason === 'denied') participant.pausedUntil = now + DENIED_PAUSE_MS
-    if (frame.reason === 'exhausted' && frame.indexes.length > 0) participant.pausedUntil = now + EXHAUSTED_PAUSE_MS
     for (const index of frame.indexes) {
+      if (frame.reason === 'exhausted' && participant.asked.has(index))
+        participant.refusedUntil.set(index, now + EXHAUSTED_PAUSE_MS)
       participant.asked.delete(index)
       this.flights.remove(index, participant)
       // Pieces of it may have come, or still come over the other lane.

@@ -49,6 +49,8 @@ export interface ExchangeInit extends PeerLinksInit {
   readonly downloadLimiter: RateLimiter
   /** How often a seed sends a chunk at most, as long as those who got it are here; undefined for as often as asked. */
   readonly seedCopies: number | undefined
+  /** How long after a chunk was sent it is not sent to others that ask for it by number, ms; 0 for an agent. */
+  readonly repeatAfterMs: number
   /** Looks for peers that have a blob, by every way there is; resolves when all have been tried. */
   readonly discover: (digest: Digest, signal: AbortSignal) => Promise<void>
   readonly addressesOf: (peerId: string) => readonly string[]
@@ -314,6 +316,7 @@ export class Exchange {
       digest,
       clock: this.#init.clock,
       seedCopies: this.#init.seedCopies,
+      repeatAfterMs: this.#init.repeatAfterMs,
       place: (link) => this.#links.placeOf(link.peerId),
       channel: (link) => this.#channel(link, digest),
       upload: (link, job) => this.#links.get(link.peerId)?.uploads.add(job) ?? false,

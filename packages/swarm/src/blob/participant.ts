@@ -37,6 +37,8 @@ export class Participant {
   shunnedAt: number | undefined
   /** It was busy, or refused: not asked for anything before this time. */
   pausedUntil = 0
+  /** Chunks that it would not send for now, and until when. */
+  readonly refusedUntil = new Map<number, number>()
   /** When its latest chunk was there whole. */
   lastChunkAt = 0
   /** It has told us of others. */

@@ -1,4 +1,5 @@
 import type { Bitfield } from '@shoal/content'
+import type { RepeatGate } from './repeat-gate.ts'
 import { SeedCopies } from './seed-copies.ts'
 
 /** Weight of a copy that was sent against what only decides between equals. */
@@ -21,18 +22,26 @@ export interface AnyAsk {
 /**
  * Chooses which chunk a seed sends next: the lowest-numbered one that it has sent least often to the asker's zone. So each chunk
  * leaves once for a zone before any leaves twice, chunks leave in the order that a streaming reader wants, and each goes
- * to a different node. Pure state: no clock, no sockets.
+ * to a different node.
  */
 export class SeedChooser {
   readonly #sent: SeedCopies
   readonly #sentTo = new Map<string, { readonly zone: string; readonly chunks: Set<number> }>()
 
   readonly #maxCopies: number
+  readonly #repeats: RepeatGate | undefined
 
-  /** @param maxCopies how often a chunk is sent at most, to peers that are still here */
-  constructor(chunkCount: number, maxCopies = Number.POSITIVE_INFINITY) {
+  /**
+   * @param options.maxCopies how often a chunk is sent at most, to peers that are still here
+   * @param options.repeats how soon a chunk is sent to another who asks for it by number
+   */
+  constructor(
+    chunkCount: number,
+    options: { readonly maxCopies?: number | undefined; readonly repeats?: RepeatGate } = {}
+  ) {
     this.#sent = new SeedCopies(chunkCount)
-    this.#maxCopies = maxCopies
+    this.#maxCopies = options.maxCopies ?? Number.POSITIVE_INFINITY
+    this.#repeats = options.repeats
   }
 
   /** How often chunk `index` has been sent to peers that are still here. */
@@ -70,8 +79,16 @@ export class SeedChooser {
     return this.copies(index) < this.#maxCopies || this.#sentTo.get(peer)?.chunks.has(index) === true
   }
 
-  /** Counts a chunk that was asked for by number. */
+  /** A peer asks for a chunk by number. @returns whether it is to be sent now; it then counts as sent */
+  give(peer: string, index: number, zone = ''): boolean {
+    if (!this.mayCount(peer, index) || this.#repeats?.admits(peer, index) === false) return false
+    this.count(peer, index, zone)
+    return true
+  }
+
+  /** Counts a chunk. */
   count(peer: string, index: number, zone = ''): void {
+    this.#repeats?.sent(peer, index)
     const sent = this.#sentTo.get(peer) ?? { zone, chunks: new Set<number>() }
     this.#sentTo.set(peer, sent)
     if (sent.chunks.has(index)) return

@@ -1,0 +1,55 @@
+import type { RunWorkspace } from '../../test/harness/run-workspace.ts'
+import { Puller } from '../client/puller.ts'
+import { coreCount, machineBusySeconds } from '../process-usage.ts'
+import { percentile } from '../statistics.ts'
+import { Images } from '../swarm/images.ts'
+import { buildSite } from '../swarm/site.ts'
+import { startShoal } from '../systems/shoal-mesh.ts'
+import type { Figures, TruthCell } from './figures.ts'
+
+/** What is pulled over unshaped links before anything counts: processes that have just started are slow. */
+const WARM_UP_BYTES = 30e6
+/** How long the queues of the links are, as of those of the bench. */
+export const QUEUE_MS = 50
+
+/** How one round went. */
+export interface RealRound extends Figures {
+  /** How much of all processors was in use while it lasted: where there was little left, it says nothing about the network. */
+  readonly busyShare: number
+}
+
+/** Pulls an image of one layer with all nodes in network namespaces, again and again, each time another. */
+export async function* pullForReal(
+  cell: TruthCell,
+  workspace: RunWorkspace,
+  options: { readonly deadlineMs: number }
+): AsyncGenerator<RealRound> {
+  const room = workspace.room('truth', { inMemory: true })
+  try {
+    const site = await buildSite(room, cell.nodes)
+    const mesh = await startShoal(site)
+    const images = new Images(room.subdirectory('images'))
+    const pullers = await Promise.all(site.nodes.map((node) => Puller.start(node)))
+    const pull = async (bytes: number, number: number, kind: string) => {
+      const image = await images.make(bytes, 1, number, kind)
+      await mesh.publish(image)
+      return await Promise.all(pullers.map((puller) => puller.pull(mesh.base, image, options)))
+    }
+    await pull(WARM_UP_BYTES, 0, 'warm-up')
+    const shape = (mbit: number) => ({ egressMbit: mbit, ingressMbit: mbit, queueMs: QUEUE_MS })
+    await site.seed.shape(shape(cell.registryMbit))
+    for (const node of site.nodes) await node.shape(shape(cell.nodeMbit))
+    const sent = async () => (await mesh.registry.metrics()).sum('shoal_bytes_sent_total')
+    for (let round = 0; ; round++) {
+      const sentBefore = await sent()
+      const busyBefore = machineBusySeconds()
+      const startedAt = performance.now()
+      const seconds = (await pull(cell.bytes, round, 'image')).map((figures) => figures.seconds)
+      const busyShare = (machineBusySeconds() - busyBefore) / coreCount() / ((performance.now() - startedAt) / 1000)
+      const seedCopies = ((await sent()) - sentBefore) / cell.bytes
+      yield { p50: percentile(seconds, 50), p99: percentile(seconds, 99), seedCopies, busyShare }
+    }
+  } finally {
+    room.close()
+  }
+}
