@@ -304,9 +304,7 @@ export class Exchange {
   }
 
   #pendingBytes(): number {
-    let bytes = 0
-    for (const download of this.#downloads.values()) bytes += download.pendingBytes
-    return bytes
+    return [...this.#downloads.values()].reduce((bytes, { pendingBytes }) => bytes + pendingBytes, 0)
   }
 
   #swarm(digest: Digest): BlobSwarm {
