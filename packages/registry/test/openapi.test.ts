@@ -5,6 +5,7 @@ import { EVENT_ACTIONS } from '@shoal/registry'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import { basic, type Harness, json, pushImage, putManifest, startRegistry } from './harness.ts'
+import { FakeUpstream } from './proxy/fake-upstream.ts'
 
 interface Answer {
   readonly $ref?: string
@@ -67,7 +68,9 @@ const READ_ONLY = '/api/v1/read-only'
 /** Paths with tests of their own below. */
 const WITH_STEPS = [COLLECTION, READ_ONLY, '/api/v1/events', '/api/v1/events/replay']
 const BACKUPS = '/api/v1/backups'
-const hasSteps = (path: string): boolean => WITH_STEPS.includes(path) || path.startsWith(BACKUPS)
+const FILLS = '/api/v1/fills'
+const hasSteps = (path: string): boolean =>
+  WITH_STEPS.includes(path) || [BACKUPS, FILLS].some((prefix) => path.startsWith(prefix))
 const missing = digestOf(Buffer.from('missing'))
 
 /** A path with its parameters filled in. */
@@ -267,4 +270,22 @@ it('describes backups', async (t) => {
     assert.equal((await harness.request(none + path, wrong)).status, 401)
   }
   assert.equal((await harness.request(`${none}/blobs/sha256:12`)).status, 400)
+})
+
+it('describes blobs of upstreams', async (t) => {
+  const upstream = await FakeUpstream.start(t)
+  const layer = Buffer.from('a layer of an upstream')
+  upstream.image('library/app', '1', [layer])
+  const all = await described(t, { upstreams: [{ host: 'docker.io', url: upstream.url }] })
+  const check = checker(all.document)
+  const answers = all.document.paths[`${FILLS}/{digest}`]?.get?.responses
+  const ask = async (rest: string, headers = {}) => await all.harness.request(`${FILLS}/${rest}`, { headers })
+  const found = await ask(`${digestOf(layer)}?repository=docker.io/library/app`)
+  assert.equal(found.status, 200)
+  const schema = answers?.['200']?.content?.['application/json']?.schema
+  assert.ok(schema)
+  check(schema, await found.json(), 'a fill')
+  assert.equal((await ask('sha256:12?repository=docker.io/library/app')).status, 400)
+  assert.equal((await ask(`${missing}?repository=app`)).status, 404)
+  assert.equal((await ask(missing, { authorization: 'Basic wrong' })).status, 401)
 })

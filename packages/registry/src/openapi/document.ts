@@ -3,6 +3,7 @@ import { EVENT_ACTIONS } from '../events/event.ts'
 import { EVENTS_PAGE_MAX } from '../events/event-routes.ts'
 import { BLOB_SIZE_HEADER, CHUNK_MAP_MEDIA_TYPE } from '../mesh-routes.ts'
 import { BACKUP_PATHS } from './backup-paths.ts'
+import { FILL_PATHS } from './fill-paths.ts'
 import { DIGEST, SCHEMAS, type Schema } from './schemas.ts'
 
 /** Grows with what the API can do; a path keeps its meaning. */
@@ -169,6 +170,7 @@ export const OPENAPI_DOCUMENT: Schema = {
       }
     },
     ...BACKUP_PATHS,
+    ...FILL_PATHS,
     '/api/v1/repositories': {
       get: {
         operationId: 'listRepositories',
