@@ -3,6 +3,7 @@ import { describe, it, type TestContext } from 'node:test'
 import { digestOf } from '@shoal/oci'
 import { readSnapshot, type SnapshotHeader, type SnapshotRecord } from '@shoal/registry'
 import { adoptSnapshot } from '../src/backup/adopt-snapshot.ts'
+import { snapshotStream } from '../src/backup/backup-routes.ts'
 import { BACKUP_IDLE_MS, Backups, MAX_BACKUPS } from '../src/backup/backups.ts'
 import { writeSnapshot } from '../src/backup/snapshot-text.ts'
 import { MemoryMetadata } from '../src/memory-metadata.ts'
@@ -102,6 +103,27 @@ describe('a backup', () => {
     await new Promise(setImmediate)
     assert.equal(backups.has(id), false)
     assert.equal(held.count, 0)
+  })
+})
+
+describe('the stream of a snapshot', () => {
+  it('lets go of the backup when its client goes away before the first line', async () => {
+    let idle = 0
+    const after = () => {
+      idle++
+      return () => void idle--
+    }
+    const clock = { now: () => 0, after, every: () => () => undefined }
+    const collector = { hold: async () => async () => undefined }
+    const backups = new Backups({ metadata: new MemoryMetadata(), collector, clock })
+    const id = (await backups.open()) ?? ''
+    const stream = await snapshotStream({ backups, mesh: () => ({ peerId: 'peer' }), now: () => 0 }, id)
+    assert.equal(idle, 0)
+    const closed = new Promise((resolve) => stream.once('close', resolve))
+    stream.destroy()
+    await closed
+    await new Promise(setImmediate)
+    assert.equal(idle, 1)
   })
 })
 

@@ -44,9 +44,8 @@ export function addBackupRoutes(app: FastifyInstance, init: BackupRoutesInit): v
     if (!(await isAdmin(request, reply, access))) return
     const { id } = request.params
     if (!backups.has(id)) return await sendProblem(reply, 404, gone)
-    const text = Readable.from(await snapshotText(init, id))
     reply.header('content-type', SNAPSHOT_MEDIA_TYPE).header('cache-control', 'no-store')
-    await reply.send(text)
+    await reply.send(await snapshotStream(init, id))
   })
   app.get<{ Params: { id: string; digest: string } }>(`${BACKUPS_PATH}/:id/blobs/:digest`, async (request, reply) => {
     if (!(await isAdmin(request, reply, access))) return
@@ -64,8 +63,11 @@ export function addBackupRoutes(app: FastifyInstance, init: BackupRoutesInit): v
   })
 }
 
-/** The lines of a snapshot. The backup is in use until the last one was read. */
-async function snapshotText({ backups, mesh, now }: BackupRoutesInit, id: string): Promise<AsyncIterable<string>> {
+/** The lines of a snapshot. The backup is in use until the stream is closed, read or not. */
+export async function snapshotStream(
+  { backups, mesh, now }: Pick<BackupRoutesInit, 'mesh' | 'now'> & { readonly backups: Pick<Backups, 'use'> },
+  id: string
+): Promise<Readable> {
   const opened = Promise.withResolvers<MetadataSnapshot>()
   const over = Promise.withResolvers<void>()
   const using = backups.use(id, async (snapshot) => {
@@ -75,11 +77,6 @@ async function snapshotText({ backups, mesh, now }: BackupRoutesInit, id: string
   using.catch(opened.reject)
   const snapshot = await opened.promise
   const header = { takenAt: new Date(now()).toISOString(), peerId: mesh().peerId }
-  return (async function* () {
-    try {
-      yield* writeSnapshot(header, snapshot.records())
-    } finally {
-      over.resolve()
-    }
-  })()
+  // Not at the end of the lines: those of a client that has gone before the first one have none.
+  return Readable.from(writeSnapshot(header, snapshot.records())).once('close', over.resolve)
 }
