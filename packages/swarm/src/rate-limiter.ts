@@ -57,12 +57,23 @@ export class RateLimiter {
     this.#tokens = Math.min(this.#burst, this.#tokens - bytes)
   }
 
-  /** Waits until `bytes` may pass. */
+  /**
+   * Waits until `bytes` may pass. Who gives up waiting has taken nothing.
+   *
+   * @throws the signal's reason, or an AbortError because of it
+   */
   async take(bytes: number, options?: { signal?: AbortSignal }): Promise<void> {
+    options?.signal?.throwIfAborted()
     if (this.#rate === undefined) return
     const delay = this.delayMs()
     this.spend(bytes)
-    if (delay > 0) await this.#wait(delay, options?.signal)
+    if (delay === 0) return
+    try {
+      await this.#wait(delay, options?.signal)
+    } catch (error) {
+      this.spend(-bytes)
+      throw error
+    }
   }
 
   #fill(): void {

@@ -68,6 +68,7 @@ export async function createNode(
     zone?: string
     hostOf?: (peerId: string) => string | undefined
     isExpired?: (shown: Certificate) => boolean
+    downloadRate?: number
   } = {}
 ): Promise<ExchangeNode> {
   const identity =
@@ -97,7 +98,7 @@ export async function createNode(
     }),
     transfer,
     uploadLimiter: new RateLimiter(),
-    downloadLimiter: new RateLimiter(),
+    downloadLimiter: new RateLimiter({ bytesPerSecond: options.downloadRate }),
     seedCopies: undefined,
     repeatAfterMs: role === 'registry' ? REPEAT_AFTER_MS : 0,
     bans,

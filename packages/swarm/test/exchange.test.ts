@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { describe, it } from 'node:test'
-import { digestOf } from '@shoal/oci'
+import { type Digest, digestOf } from '@shoal/oci'
 import { Exchange } from '../src/blob/exchange.ts'
 import type { Fallback } from '../src/blob/fallback.ts'
 import { BlobNotFoundError } from '../src/blob/map-search.ts'
@@ -126,6 +126,20 @@ describe('an exchange', () => {
     await b.exchange.completion(digest)
     const { received } = b.transfer.totals()
     assert.equal(received.peer + received.registry, bytes.length)
+  })
+
+  it('brings what somebody waits for before what it fetches ahead, though that is smaller and began first', async () => {
+    const [registry, a] = [await createNode('registry'), await createNode('agent', { downloadRate: 8 * MIB })]
+    const ahead = await add(registry, randomBytes(6 * MIB))
+    const awaited = await add(registry, randomBytes(8 * MIB))
+    connect(a, registry)
+    a.exchange.prefetch(ahead)
+    while ((a.store.findPartial(ahead)?.have.count ?? 0) === 0) await new Promise(setImmediate)
+    await a.exchange.fetch(awaited)
+    const whole: string[] = []
+    const note = (name: string, digest: Digest) => a.exchange.completion(digest).then(() => whole.push(name))
+    await Promise.all([note('ahead', ahead), note('awaited', awaited)])
+    assert.deepEqual(whole, ['awaited', 'ahead'])
   })
 
   it('resumes what an earlier run has left on disk', async () => {

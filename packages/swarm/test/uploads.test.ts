@@ -15,7 +15,7 @@ import { ManualClock } from './manual-clock.ts'
 const LARGE = 32 * MAX_PIECE_BYTES
 
 /** Uploads to a peer that takes what it is sent only when `deliver` is called. */
-function setUp() {
+function setUp(limiter = new RateLimiter()) {
   const pending: (() => void)[] = []
   const [ours, theirs] = createMemoryLanes({ schedule: (deliver) => pending.push(deliver) })
   const link = new LaneLink({
@@ -45,7 +45,7 @@ function setUp() {
   theirs.attach({ onData: (bytes) => parser.push(bytes), onClose: () => undefined })
   const transfer = createTransferMetrics(new Registry())
   const slots = new UploadSlots(new ManualClock())
-  const uploads = new Uploads({ link, slots, limiter: new RateLimiter(), logger: silentLogger, transfer })
+  const uploads = new Uploads({ link, slots, limiter, logger: silentLogger, transfer })
   const finished: { channel: number; index: number; complete: boolean }[] = []
   const job = (channel: number, length: number, more: Partial<UploadJob> = {}): UploadJob => ({
     channel,
@@ -118,6 +118,25 @@ describe('uploads to a peer', () => {
       ]
     )
     assert.equal(finished.length, 2)
+  })
+
+  it('that wait for the upload rate are given up at once when they are cancelled, or their peer goes', async () => {
+    const limiter = new RateLimiter({ bytesPerSecond: 1, now: () => 0 })
+    limiter.spend(limiter.available + 1000)
+    const waiting = limiter.delayMs()
+    const { uploads, job, deliver, pieces, finished } = setUp(limiter)
+    uploads.add(job(1, LARGE))
+    await deliver(2)
+    uploads.add(job(2, LARGE))
+    await deliver(2)
+    uploads.cancel(1, [0])
+    await deliver(2)
+    assert.deepEqual(finished, [{ channel: 1, index: 0, complete: false }])
+    uploads.close()
+    await deliver(2)
+    assert.equal(finished.length, 2)
+    assert.deepEqual(pieces, [])
+    assert.equal(limiter.delayMs(), waiting, 'the rate is not charged for them')
   })
 
   it('take a bounded number of asks', () => {

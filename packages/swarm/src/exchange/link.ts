@@ -180,9 +180,9 @@ export class LaneLink implements Link {
     const { channel, index } = chunk
     for (let offset = 0; offset < chunk.length; offset += MAX_PIECE_BYTES) {
       const length = Math.min(MAX_PIECE_BYTES, chunk.length - offset)
-      await options.paced(length)
       let frame: Uint8Array
       try {
+        await options.paced(length)
         frame = await outlet.frame(CHUNK_FRAME_HEADER_BYTES + length, { signal })
       } catch {
         return offset

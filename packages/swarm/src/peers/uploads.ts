@@ -120,6 +120,8 @@ export class Uploads implements SlotWaiter {
     this.#init.slots.withdraw(this)
     this.#queues.clear()
     this.#queued = 0
+    // What waits for the upload rate would only learn of it when its turn has come, and take the rate from others.
+    for (const sending of this.#sending.values()) sending?.controller.abort()
   }
 
   #next(fits: (job: UploadJob) => boolean): UploadJob | undefined {
@@ -193,7 +195,7 @@ export class Uploads implements SlotWaiter {
       const { kind } = link.outlet
       sent = await link.sendChunk(
         { channel, index, length, read },
-        { signal: controller.signal, paced: (bytes) => limiter.take(bytes) }
+        { signal: controller.signal, paced: (bytes) => limiter.take(bytes, { signal: controller.signal }) }
       )
       transfer.sent('peer', kind, sent)
     } catch (error) {
