@@ -7,12 +7,14 @@ import { fitsInMemory } from '../swarm/site.ts'
 import { measureMemory } from './memory.ts'
 import { measurePeerToPeer } from './peer-to-peer.ts'
 import { BYTES_PER_MB, type Figures, type Point } from './point.ts'
+import { measureRateLimits } from './rate-limits.ts'
 import { measureWarmStore } from './warm-store.ts'
 
 const POINTS: Readonly<Record<PointSubject, Point>> = {
   'peer-to-peer': measurePeerToPeer,
   'warm-store': measureWarmStore,
-  memory: measureMemory
+  memory: measureMemory,
+  'rate-limits': measureRateLimits
 }
 /** Copies of the image that the processes of a point keep, besides one for each round. */
 const STORED_COPIES = 3

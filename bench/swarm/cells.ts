@@ -16,7 +16,7 @@ export interface SwarmCell {
 }
 
 /** A question that is not asked of a swarm. */
-export type PointSubject = 'peer-to-peer' | 'warm-store' | 'memory'
+export type PointSubject = 'peer-to-peer' | 'warm-store' | 'memory' | 'rate-limits'
 
 /** A measurement of few processes without shaped links. */
 export interface PointCell {
@@ -85,7 +85,8 @@ export const FULL_CELLS: readonly Cell[] = [
   swarmCell('peers-vanish', 10, 1000, 4, 200, { rounds: 1, systems: ['shoal'] }),
   { kind: 'point', name: 'peer-to-peer', subject: 'peer-to-peer', megabytes: 1000, layers: 1, rounds: 5 },
   { kind: 'point', name: 'warm-store', subject: 'warm-store', megabytes: 1000, layers: 1, rounds: 5 },
-  { kind: 'point', name: 'memory', subject: 'memory', megabytes: 10_000, layers: 8, rounds: 1 }
+  { kind: 'point', name: 'memory', subject: 'memory', megabytes: 10_000, layers: 8, rounds: 1 },
+  { kind: 'point', name: 'rate-limits', subject: 'rate-limits', megabytes: 100, layers: 4, rounds: 2 }
 ]
 
 /** A run of three minutes at most that touches all that the whole run does; its figures mean little. */
@@ -97,5 +98,6 @@ export const QUICK_CELLS: readonly Cell[] = [
   swarmCell('peers-vanish', 3, 20, 4, 100, { rounds: 1, systems: ['shoal'] }),
   { kind: 'point', name: 'peer-to-peer-quick', subject: 'peer-to-peer', megabytes: 100, layers: 1, rounds: 1 },
   { kind: 'point', name: 'warm-store-quick', subject: 'warm-store', megabytes: 100, layers: 1, rounds: 1 },
-  { kind: 'point', name: 'memory-quick', subject: 'memory', megabytes: 80, layers: 8, rounds: 1 }
+  { kind: 'point', name: 'memory-quick', subject: 'memory', megabytes: 80, layers: 8, rounds: 1 },
+  { kind: 'point', name: 'rate-limits-quick', subject: 'rate-limits', megabytes: 20, layers: 1, rounds: 1 }
 ]

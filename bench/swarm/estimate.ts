@@ -13,7 +13,7 @@ const WARM_UP_MB = 10
 /** Much slower than was thought means stuck. */
 const DEADLINE_FACTOR = 5
 const SHORTEST_DEADLINE_SECONDS = 120
-const POINT_SECONDS_PER_GB = { 'peer-to-peer': 12, 'warm-store': 6, memory: 20 }
+const POINT_SECONDS_PER_GB = { 'peer-to-peer': 12, 'warm-store': 6, memory: 20, 'rate-limits': 120 }
 const POINT_START_SECONDS = 10
 
 /** What an estimate has to know of a system. */

@@ -14,11 +14,17 @@ export interface ShoalMesh {
   publish(image: BenchImage): Promise<void>
 }
 
+/** How processes are started, beside what all of them need. */
+export interface MeshFlags {
+  readonly registry?: readonly string[]
+  readonly agents?: readonly string[]
+}
+
 /** Starts a mesh whose processes the caller wants to look at. */
-export async function startShoal(site: BenchSite, flags: readonly string[] = []): Promise<ShoalMesh> {
-  const registry = new ShoalRegistry(site.seed, site.directory('registry'), flags)
+export async function startShoal(site: BenchSite, flags: MeshFlags = {}): Promise<ShoalMesh> {
+  const registry = new ShoalRegistry(site.seed, site.directory('registry'), flags.registry)
   await registry.start()
-  const options = { registryUrl: registry.url, joinTokenFile: registry.joinTokenFile, args: flags }
+  const options = { registryUrl: registry.url, joinTokenFile: registry.joinTokenFile, args: flags.agents ?? [] }
   const agents = site.nodes.map((node) => new ShoalAgent(node, site.directory(`agent-${node.name}`), options))
   const credentials = await registry.credentials()
   // All at once they would keep each other from becoming ready in time, where cores are few.

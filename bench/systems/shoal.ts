@@ -19,7 +19,10 @@ export function shoalSystem(variant: ShoalVariant): BenchSystem {
     peerToPeer: true,
     roughCpuSecondsPerGB: variant.roughCpuSecondsPerGB,
     start: async (site) => {
-      const { registry, agents, base, publish } = await startShoal(site, variant.flags)
+      const { registry, agents, base, publish } = await startShoal(site, {
+        registry: variant.flags,
+        agents: variant.flags
+      })
       return {
         processes: [
           { role: 'registry', node: site.seed, pid: registry.process.pid },
