@@ -1,5 +1,6 @@
 import type { Policy } from '@shoal/registry'
-import { nearest } from '../options/nearest.ts'
+import { type EntryList, parseEntries } from './entries.ts'
+import { jsonText, wholeNumber, yesOrNo } from './json-values.ts'
 import { parseSize } from './size.ts'
 import { notA, quote, ValueError, type ValueParser } from './value-parser.ts'
 
@@ -9,12 +10,10 @@ const MAX_DAYS = 36_500
 const MAX_TAGS = 1_000_000
 const MAX_POLICIES = 1000
 
-type Reader = (value: unknown) => Partial<Policy>
-
-const READERS: Readonly<Record<string, Reader>> = {
+const READERS: EntryList<Policy>['readers'] = {
   prefix: (value) => {
     if (typeof value === 'string' && /^[a-z0-9._/-]{0,255}$/.test(value)) return { prefix: value }
-    throw notA('the beginning of repository names', text(value), 'one such as team/, or "" for every repository')
+    throw notA('the beginning of repository names', jsonText(value), 'one such as team/, or "" for every repository')
   },
   'keep-tags': (value) => ({ keepTags: wholeNumber(value, MAX_TAGS) }),
   'keep-pulled-days': (value) => ({ keepPulledMs: wholeNumber(value, MAX_DAYS) * DAY_MS }),
@@ -24,17 +23,26 @@ const READERS: Readonly<Record<string, Reader>> = {
     if (immutableTags.length === patterns.length) return { immutableTags: immutableTags.map(String) }
     throw notA(
       'a list of patterns of tags',
-      text(value),
+      jsonText(value),
       'one such as ["v*", "stable"]; * is any text, ? one character'
     )
   },
   quota: (value) => {
     if (typeof value === 'string' || typeof value === 'number') return { quotaBytes: parseSize(String(value)) }
-    throw notA('a size', text(value), 'a number with a unit, such as 50GiB')
+    throw notA('a size', jsonText(value), 'a number with a unit, such as 50GiB')
   },
-  'delete-untagged': (value) => {
-    if (typeof value === 'boolean') return { deleteUntagged: value }
-    throw notA('a yes or no', text(value), 'true or false')
+  'delete-untagged': (value) => ({ deleteUntagged: yesOrNo(value) })
+}
+
+const LIST: EntryList<Policy> = {
+  readers: READERS,
+  max: MAX_POLICIES,
+  example: '[{"prefix": "team/", "keep-tags": 10}]',
+  has: 'prefix and what holds for it',
+  complete(policy, where) {
+    const { prefix } = policy
+    if (prefix === undefined) throw new ValueError(`${where}.prefix: is missing; give one such as team/, or "" for all`)
+    return { ...policy, prefix }
   }
 }
 
@@ -44,8 +52,7 @@ const READERS: Readonly<Record<string, Reader>> = {
  * @throws ValueError naming the entry and the key
  */
 export function parsePolicies(json: string): readonly Policy[] {
-  const list = parseList(json)
-  const policies = list.map((entry, index) => parsePolicy(entry, `[${index}]`))
+  const policies = parseEntries(json, LIST)
   for (const [index, { prefix }] of policies.entries()) {
     const first = policies.findIndex((policy) => policy.prefix === prefix)
     if (first !== index) {
@@ -53,51 +60,6 @@ export function parsePolicies(json: string): readonly Policy[] {
     }
   }
   return policies
-}
-
-function parseList(json: string): unknown[] {
-  let list: unknown
-  try {
-    list = JSON.parse(json)
-  } catch {
-    throw notA('JSON', json, 'a list such as [{"prefix": "team/", "keep-tags": 10}]')
-  }
-  if (!Array.isArray(list))
-    throw notA('a list', json, 'one entry for each prefix: [{"prefix": "team/", "keep-tags": 10}]')
-  if (list.length > MAX_POLICIES) throw new ValueError(`there are ${list.length} entries; give at most ${MAX_POLICIES}`)
-  return list
-}
-
-function parsePolicy(entry: unknown, where: string): Policy {
-  if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) {
-    throw new ValueError(`${where}: ${text(entry)} is not a mapping; give prefix and what holds for it`)
-  }
-  let policy: Partial<Policy> = {}
-  for (const [key, value] of Object.entries(entry)) {
-    const read = Object.hasOwn(READERS, key) ? READERS[key] : undefined
-    if (read === undefined) {
-      const near = nearest(key, Object.keys(READERS))
-      const hint = near === undefined ? `known keys are ${Object.keys(READERS).join(', ')}` : `did you mean ${near}?`
-      throw new ValueError(`${where}.${quote(key).slice(1, -1)}: there is no such key; ${hint}`)
-    }
-    try {
-      policy = { ...policy, ...read(value) }
-    } catch (cause) {
-      throw cause instanceof ValueError ? new ValueError(`${where}.${key}: ${cause.message}`, { cause }) : cause
-    }
-  }
-  const { prefix } = policy
-  if (prefix === undefined) throw new ValueError(`${where}.prefix: is missing; give one such as team/, or "" for all`)
-  return { ...policy, prefix }
-}
-
-function wholeNumber(value: unknown, max: number): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= max) return value
-  throw notA('such a number', text(value), `a whole number from 1 to ${max}`)
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value))
 }
 
 export const POLICIES: ValueParser<readonly Policy[]> = { placeholder: 'JSON', parse: parsePolicies }

@@ -1,6 +1,7 @@
 import { parseRegistryHost } from '../containerd/registry-host.ts'
-import { nearest } from '../options/nearest.ts'
 import { parseDuration } from './duration.ts'
+import { type EntryList, parseEntries } from './entries.ts'
+import { jsonText, someText, wholeNumber, yesOrNo } from './json-values.ts'
 import { parseRate } from './size.ts'
 import { parseServerUrl } from './url.ts'
 import { notA, quote, ValueError, type ValueParser } from './value-parser.ts'
@@ -28,24 +29,41 @@ export interface UpstreamEntry {
   readonly rangeMiss?: 'fill' | 'part'
 }
 
-type Reader = (value: unknown) => Partial<UpstreamEntry>
-
-const READERS: Readonly<Record<string, Reader>> = {
-  host: (value) => ({ host: parseUpstreamHost(string(value)) }),
-  url: (value) => ({ url: parseServerUrl(string(value)) }),
-  username: (value) => ({ username: string(value) }),
-  'password-file': (value) => ({ passwordFile: string(value) }),
-  'ca-file': (value) => ({ caFile: string(value) }),
+const READERS: EntryList<UpstreamEntry>['readers'] = {
+  host: (value) => ({ host: parseUpstreamHost(someText(value)) }),
+  url: (value) => ({ url: parseServerUrl(someText(value)) }),
+  username: (value) => ({ username: someText(value) }),
+  'password-file': (value) => ({ passwordFile: someText(value) }),
+  'ca-file': (value) => ({ caFile: someText(value) }),
   'plain-http': (value) => ({ plainHttp: yesOrNo(value) }),
   allow: (value) => ({ allow: patterns(value) }),
   deny: (value) => ({ deny: patterns(value) }),
   requests: (value) => ({ requests: wholeNumber(value, MAX_REQUESTS) }),
-  bandwidth: (value) => ({ bytesPerSecond: parseRate(string(value)) }),
-  'tag-ttl': (value) => ({ tagTtlMs: parseDuration(string(value)) }),
+  bandwidth: (value) => ({ bytesPerSecond: parseRate(someText(value)) }),
+  'tag-ttl': (value) => ({ tagTtlMs: parseDuration(someText(value)) }),
   'keep-pulled-days': (value) => ({ keepPulledMs: wholeNumber(value, MAX_DAYS) * DAY_MS }),
   'range-miss': (value) => {
     if (value === 'fill' || value === 'part') return { rangeMiss: value }
-    throw notA('what becomes of the rest of a blob', text(value), 'fill or part')
+    throw notA('what becomes of the rest of a blob', jsonText(value), 'fill or part')
+  }
+}
+
+const LIST: EntryList<UpstreamEntry> = {
+  readers: READERS,
+  max: MAX_UPSTREAMS,
+  example: '[{"host": "docker.io"}]',
+  has: 'host and what holds for it',
+  complete(entry, where) {
+    const { host } = entry
+    if (host === undefined) throw new ValueError(`${where}.host: is missing; give one such as docker.io`)
+    const url = entry.url ?? parseRegistryHost(host).server
+    if (url.startsWith('http:') && entry.plainHttp !== true) {
+      throw new ValueError(`${where}.url: ${url} is plain HTTP; set plain-http: true to allow that`)
+    }
+    if ((entry.username === undefined) !== (entry.passwordFile === undefined)) {
+      throw new ValueError(`${where}: give username and password-file both, or neither`)
+    }
+    return { ...entry, host, url }
   }
 }
 
@@ -55,8 +73,7 @@ const READERS: Readonly<Record<string, Reader>> = {
  * @throws ValueError naming the entry and the key
  */
 export function parseUpstreams(json: string): readonly UpstreamEntry[] {
-  const list = parseList(json)
-  const entries = list.map((entry, index) => parseEntry(entry, `[${index}]`))
+  const entries = parseEntries(json, LIST)
   for (const [index, { host }] of entries.entries()) {
     const first = entries.findIndex((entry) => entry.host === host)
     if (first !== index) throw new ValueError(`[${index}].host: ${quote(host)} is in [${first}] already`)
@@ -84,73 +101,11 @@ function parseUpstreamHost(given: string): string {
   throw notA('the host of an upstream', given, 'HOST[:PORT] as images name it, such as docker.io or quay.io')
 }
 
-function parseList(json: string): unknown[] {
-  let list: unknown
-  try {
-    list = JSON.parse(json)
-  } catch {
-    throw notA('JSON', json, 'a list such as [{"host": "docker.io"}]')
-  }
-  if (!Array.isArray(list)) throw notA('a list', json, 'one entry for each upstream: [{"host": "docker.io"}]')
-  if (list.length > MAX_UPSTREAMS)
-    throw new ValueError(`there are ${list.length} entries; give at most ${MAX_UPSTREAMS}`)
-  return list
-}
-
-function parseEntry(value: unknown, where: string): UpstreamEntry {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new ValueError(`${where}: ${text(value)} is not a mapping; give host and what holds for it`)
-  }
-  let entry: Partial<UpstreamEntry> = {}
-  for (const [key, item] of Object.entries(value)) {
-    const read = Object.hasOwn(READERS, key) ? READERS[key] : undefined
-    if (read === undefined) {
-      const near = nearest(key, Object.keys(READERS))
-      const hint = near === undefined ? `known keys are ${Object.keys(READERS).join(', ')}` : `did you mean ${near}?`
-      throw new ValueError(`${where}.${quote(key).slice(1, -1)}: there is no such key; ${hint}`)
-    }
-    try {
-      entry = { ...entry, ...read(item) }
-    } catch (cause) {
-      throw cause instanceof ValueError ? new ValueError(`${where}.${key}: ${cause.message}`, { cause }) : cause
-    }
-  }
-  const { host } = entry
-  if (host === undefined) throw new ValueError(`${where}.host: is missing; give one such as docker.io`)
-  const url = entry.url ?? parseRegistryHost(host).server
-  if (url.startsWith('http:') && entry.plainHttp !== true) {
-    throw new ValueError(`${where}.url: ${url} is plain HTTP; set plain-http: true to allow that`)
-  }
-  if ((entry.username === undefined) !== (entry.passwordFile === undefined)) {
-    throw new ValueError(`${where}: give username and password-file both, or neither`)
-  }
-  return { ...entry, host, url }
-}
-
 function patterns(value: unknown): readonly string[] {
   const list: unknown[] = Array.isArray(value) ? value : [value]
   const sound = list.filter((each): each is string => typeof each === 'string' && PATTERN.test(each))
   if (sound.length === list.length) return sound
-  throw notA('a list of patterns of repositories', text(value), 'one such as ["library/*"]; * is any text')
-}
-
-function wholeNumber(value: unknown, max: number): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= max) return value
-  throw notA('such a number', text(value), `a whole number from 1 to ${max}`)
-}
-
-function yesOrNo(value: unknown): boolean {
-  if (typeof value === 'boolean') return value
-  throw notA('a yes or no', text(value), 'true or false')
-}
-
-function string(value: unknown): string {
-  if (typeof value === 'string' && value !== '') return value
-  throw notA('a text', text(value), 'a text that is not empty')
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value))
+  throw notA('a list of patterns of repositories', jsonText(value), 'one such as ["library/*"]; * is any text')
 }
 
 export const UPSTREAM: ValueParser<UpstreamEntry> = { placeholder: 'HOST[=URL]', parse: parseUpstream }

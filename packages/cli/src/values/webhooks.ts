@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { Webhook } from '@shoal/registry'
-import { nearest } from '../options/nearest.ts'
 import { parseDuration } from './duration.ts'
+import { type EntryList, parseEntries } from './entries.ts'
+import { jsonText } from './json-values.ts'
 import { notA, quote, ValueError, type ValueParser } from './value-parser.ts'
 
 // As the registry has them; its package is not loaded until it runs.
@@ -12,38 +13,49 @@ const MAX_WEBHOOKS = 50
 /** A webhook whose secret is still in its file. */
 export type WebhookConfig = Omit<Webhook, 'secret'> & { readonly secretFile?: string }
 
-type Reader = (value: unknown) => Partial<WebhookConfig>
-
-const READERS: Readonly<Record<string, Reader>> = {
+const READERS: EntryList<WebhookConfig>['readers'] = {
   name: (value) => {
     if (typeof value === 'string' && /^[a-z0-9][a-z0-9._-]{0,62}$/.test(value)) return { name: value }
-    throw notA('a name', text(value), 'letters, digits, dots and dashes, such as audit')
+    throw notA('a name', jsonText(value), 'letters, digits, dots and dashes, such as audit')
   },
-  url: (value) => ({ url: parseWebhookUrl(text(value)) }),
+  url: (value) => ({ url: parseWebhookUrl(jsonText(value)) }),
   format: (value) => {
     const format = FORMATS.find((each) => each === value)
-    if (format === undefined) throw notA('a format', text(value), FORMATS.join(', '))
+    if (format === undefined) throw notA('a format', jsonText(value), FORMATS.join(', '))
     return { format }
   },
   actions: (value) => {
     const given = texts(value)
     const actions = ACTIONS.filter((each) => given.includes(each))
     if (actions.length === given.length && given.length > 0) return { actions }
-    throw notA('a list of actions', text(value), `some of ${ACTIONS.join(', ')}`)
+    throw notA('a list of actions', jsonText(value), `some of ${ACTIONS.join(', ')}`)
   },
   repositories: (value) => {
     const repositories = texts(value)
     if (repositories.length > 0 && repositories.every((each) => /^[a-z0-9._/*-]{1,255}$/.test(each))) {
       return { repositories }
     }
-    throw notA('a list of patterns of repositories', text(value), 'one such as ["team/*"]; * is any text')
+    throw notA('a list of patterns of repositories', jsonText(value), 'one such as ["team/*"]; * is any text')
   },
   'secret-file': (value) => {
     if (typeof value === 'string' && value !== '') return { secretFile: value }
-    throw notA('a file', text(value), 'a path')
+    throw notA('a file', jsonText(value), 'a path')
   },
-  timeout: (value) => ({ timeoutMs: atLeast(100, text(value)) }),
-  'max-backoff': (value) => ({ backoffMaxMs: atLeast(100, text(value)) })
+  timeout: (value) => ({ timeoutMs: atLeast(100, jsonText(value)) }),
+  'max-backoff': (value) => ({ backoffMaxMs: atLeast(100, jsonText(value)) })
+}
+
+const LIST: EntryList<WebhookConfig> = {
+  readers: READERS,
+  max: MAX_WEBHOOKS,
+  example: '[{"name": "audit", "url": "https://…"}]',
+  has: 'name, url and what is to be sent',
+  complete(webhook, where) {
+    const { name, url } = webhook
+    if (name === undefined) throw new ValueError(`${where}.name: is missing; give one such as audit`)
+    if (url === undefined) throw new ValueError(`${where}.url: is missing; give where events are sent`)
+    return { ...webhook, name, url }
+  }
 }
 
 /**
@@ -52,16 +64,7 @@ const READERS: Readonly<Record<string, Reader>> = {
  * @throws ValueError naming the entry and the key
  */
 export function parseWebhooks(json: string): readonly WebhookConfig[] {
-  let list: unknown
-  try {
-    list = JSON.parse(json)
-  } catch {
-    throw notA('JSON', json, 'a list such as [{"name": "audit", "url": "https://…"}]')
-  }
-  if (!Array.isArray(list) || list.length > MAX_WEBHOOKS) {
-    throw notA('such a list', json.slice(0, 100), `a list of up to ${MAX_WEBHOOKS} webhooks`)
-  }
-  const webhooks = list.map((entry: unknown, index) => parseWebhook(entry, `[${index}]`))
+  const webhooks = parseEntries(json, LIST)
   for (const [index, { name }] of webhooks.entries()) {
     if (webhooks.findIndex((each) => each.name === name) !== index) {
       throw new ValueError(`[${index}].name: there is another webhook ${quote(name)}; give each a name of its own`)
@@ -85,30 +88,6 @@ export function parseWebhookUrl(given: string): string {
   return url.href
 }
 
-function parseWebhook(entry: unknown, where: string): WebhookConfig {
-  if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) {
-    throw new ValueError(`${where}: ${text(entry)} is not a mapping; give name, url and what is to be sent`)
-  }
-  let webhook: Partial<WebhookConfig> = {}
-  for (const [key, value] of Object.entries(entry)) {
-    const read = Object.hasOwn(READERS, key) ? READERS[key] : undefined
-    if (read === undefined) {
-      const near = nearest(key, Object.keys(READERS))
-      const hint = near === undefined ? `known keys are ${Object.keys(READERS).join(', ')}` : `did you mean ${near}?`
-      throw new ValueError(`${where}.${quote(key).slice(1, -1)}: there is no such key; ${hint}`)
-    }
-    try {
-      webhook = { ...webhook, ...read(value) }
-    } catch (cause) {
-      throw cause instanceof ValueError ? new ValueError(`${where}.${key}: ${cause.message}`, { cause }) : cause
-    }
-  }
-  const { name, url } = webhook
-  if (name === undefined) throw new ValueError(`${where}.name: is missing; give one such as audit`)
-  if (url === undefined) throw new ValueError(`${where}.url: is missing; give where events are sent`)
-  return { ...webhook, name, url }
-}
-
 function atLeast(min: number, given: string): number {
   const ms = parseDuration(given)
   if (ms < min) throw new ValueError(`${quote(given)} is too short; give at least ${min}ms`)
@@ -118,10 +97,6 @@ function atLeast(min: number, given: string): number {
 function texts(value: unknown): string[] {
   const list: unknown[] = Array.isArray(value) ? value : [value]
   return list.filter((each) => typeof each === 'string')
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value))
 }
 
 export const WEBHOOKS: ValueParser<readonly WebhookConfig[]> = { placeholder: 'JSON', parse: parseWebhooks }
