@@ -6,10 +6,11 @@ import { connect as connectTls } from 'node:tls'
 import { systemClock } from '../src/clock.ts'
 import type { ChunkOutlet } from '../src/exchange/chunk-outlet.ts'
 import type { LaneEncryption, LaneOffer } from '../src/exchange/frame.ts'
-import { ANSWER_BYTES, greet } from '../src/lane/challenge.ts'
+import { ANSWER_BYTES, greet, proveTo } from '../src/lane/challenge.ts'
 import { type DirectLane, DirectLanes } from '../src/lane/direct-lanes.ts'
 import { dialTargets, parseTcpMultiaddr } from '../src/lane/lane-address.ts'
 import { createLaneCertificate } from '../src/lane/lane-certificate.ts'
+import { MAX_UNPROVEN_PER_HOST } from '../src/lane/lane-server.ts'
 import { silentLogger } from '../src/logger.ts'
 import { WireError } from '../src/wire.ts'
 
@@ -166,6 +167,43 @@ describe('a direct lane', () => {
     await a.until(() => a.bytes.length === 1_000 * 128 * 1024)
   })
 
+  it('wakes the next who waits to send, not one who has given up', async () => {
+    const lanes = await start('tls')
+    const [a, b] = [new End(lanes), new End(await start('tls'))]
+    introduce(a, b)
+    await Promise.all([a.until(() => a.opened === 1), b.until(() => b.outlet !== undefined)])
+    const { outlet } = b
+    assert.ok(outlet)
+    const bytes = 128 * 1024
+    const frames = [await outlet.frame(bytes), await outlet.frame(bytes)]
+    const controller = new AbortController()
+    const { signal } = controller
+    const givenUp = [outlet.frame(bytes, { signal }), outlet.frame(bytes, { signal })].map((frame) =>
+      assert.rejects(frame)
+    )
+    const next = outlet.frame(bytes)
+    controller.abort()
+    await Promise.all(givenUp)
+    for (const frame of frames) outlet.send(frame)
+    outlet.send(await next, { unsent: true })
+  })
+
+  it('is offered once: who offers it again would be dialled twice', async () => {
+    const [a, b] = [new End(await start('tls')), new End(await start('tls'))]
+    a.lane.onOffer(b.lane.offer)
+    assert.throws(() => a.lane.onOffer(b.lane.offer), WireError)
+  })
+
+  it('is not given to a peer that claims the certificate of another', async () => {
+    const lanes = await start('tls')
+    const [honest, thief, other] = [new End(lanes), new End(lanes), new End(await start('tls'))]
+    honest.lane.onOffer({ ...other.lane.offer, addresses: [] })
+    thief.lane.onOffer({ ...other.lane.offer, addresses: [] })
+    other.lane.onOffer(honest.lane.offer)
+    await honest.until(() => honest.outlet !== undefined)
+    assert.equal(thief.outlet, undefined)
+  })
+
   it('frees whoever waits to send when it closes', async () => {
     const lanes = await start('tls')
     const [a, b] = [new End(lanes), new End(await start('tls'))]
@@ -223,6 +261,27 @@ describe('whoever dials a lane without having been introduced', () => {
     socket.write(Buffer.alloc(32, 1))
     await once(socket, 'close')
     assert.equal(end.outlet, undefined)
+  })
+
+  it('is closed when the link has ended while it proved who it is', async () => {
+    const { end, peer, target } = await expectant('none')
+    const socket = connectPlain(target)
+    socket.on('error', () => undefined)
+    const { message, nonce } = greet(peer.fingerprint)
+    socket.write(message)
+    const [answer] = (await once(socket, 'data')) as [Buffer]
+    end.lane.close()
+    socket.write(proveTo(end.lane.offer.key, nonce, answer))
+    await once(socket, 'close')
+    assert.equal(end.outlet, undefined)
+  })
+
+  it('cannot take all places from one host', async () => {
+    const { target } = await expectant('tls')
+    const sockets = Array.from({ length: MAX_UNPROVEN_PER_HOST + 1 }, () => connectPlain(target))
+    for (const socket of sockets) socket.on('error', () => undefined)
+    await Promise.race(sockets.map((socket) => once(socket.resume(), 'close')))
+    for (const socket of sockets) socket.destroy()
   })
 
   it('is refused when it says something else', async () => {

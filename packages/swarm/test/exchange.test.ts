@@ -142,6 +142,15 @@ describe('an exchange', () => {
     assert.deepEqual(whole, ['awaited', 'ahead'])
   })
 
+  it('takes no link once it has stopped', async () => {
+    const [registry, a] = [await createNode('registry'), await createNode('agent')]
+    await registry.exchange.stop()
+    const [left, right] = createMemoryLanes({ schedule: setImmediate })
+    assert.equal(registry.exchange.accept(right, a.identity.peerId, false), false)
+    left.close()
+    right.close()
+  })
+
   it('resumes what an earlier run has left on disk', async () => {
     const bytes = randomBytes(8 * MIB)
     const [registry, a] = [await createNode('registry'), await createNode('agent')]

@@ -182,6 +182,7 @@ describe('a plan', () => {
     pace: new PeerPace(),
     outstanding: 0,
     anyOutstanding: 0,
+    owesSince: undefined,
     exhaustedUntil: 0,
     pausedUntil: 0,
     refusedUntil: new Map(),
@@ -217,6 +218,27 @@ describe('a plan', () => {
     const asks = planAsks(state([peer('registry', Bitfield.full(8)), peer('agent', Bitfield.full(8))]))
     assert.ok(asks.length > 0)
     for (const one of asks) assert.equal(one.peer.role, 'agent')
+  })
+
+  it('does not ask a peer again at once for a chunk that it refused', () => {
+    const refuser = peer('agent', Bitfield.full(8), { refusedUntil: new Map([[3, 10_001]]) })
+    const asked = (now: number) =>
+      planAsks(state([refuser], { now })).flatMap((one) => ('index' in one ? [one.index] : []))
+    assert.deepEqual(asked(10_000).includes(3), false)
+    assert.ok(asked(10_000).length > 0)
+    const only = { ...refuser, have: bits(8, [3]) }
+    assert.deepEqual(planAsks(state([only], { now: 10_000 })), [])
+    assert.equal(planAsks(state([only], { now: 10_001 })).length, 1)
+  })
+
+  it('asks the registry for what is held by an agent that owes chunks and sends none', () => {
+    const registry = peer('registry', Bitfield.full(8))
+    const asksRegistry = (owesSince: number) => {
+      const idle = peer('agent', Bitfield.full(8), { outstanding: 4, owesSince })
+      return planAsks(state([registry, idle])).some((one) => one.peer === registry)
+    }
+    assert.equal(asksRegistry(9_000), false)
+    assert.equal(asksRegistry(7_000), true)
   })
 
   it('asks agents of other zones for nothing while the registry gives, then for what is its turn, then for all', () => {

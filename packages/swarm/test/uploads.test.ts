@@ -120,6 +120,24 @@ describe('uploads to a peer', () => {
     assert.equal(finished.length, 2)
   })
 
+  it('say once for all that were left to us that there is none to give', async () => {
+    const { uploads, job, deliver, frames } = setUp()
+    let chosen = 0
+    const choose = () => {
+      chosen++
+      return { reason: 'exhausted' } as const
+    }
+    for (let i = 0; i < 100; i++) uploads.add(job(1, LARGE, { index: undefined, choose }))
+    await deliver(20)
+    const rejects = frames.filter((frame) => frame.type === 'reject')
+    assert.equal(
+      rejects.reduce((sum, { any }) => sum + any, 0),
+      100
+    )
+    assert.ok(rejects.length <= 2 && chosen <= 2, `${rejects.length} answers`)
+    assert.equal(uploads.queued, 0)
+  })
+
   it('that wait for the upload rate are given up at once when they are cancelled, or their peer goes', async () => {
     const limiter = new RateLimiter({ bytesPerSecond: 1, now: () => 0 })
     limiter.spend(limiter.available + 1000)

@@ -8,7 +8,7 @@ import { farLeave } from './zones.ts'
 
 /** A leech to which nothing has come for this long is starving, and may ask the registry again. */
 export const STARVING_MS = 1_000
-/** An agent that needs longer than this for what it was asked for already does not count as one that can be asked. */
+/** An agent that needs longer than this for what it was asked for already, or sends nothing of it, does not count as one that can be asked. */
 export const MAX_BACKLOG_SECONDS = 2
 /** What a starving leech asks the registry for at a time: others are likely to have it soon. */
 const STARVING_CHUNKS = 1
@@ -27,6 +27,8 @@ export interface PlannedPeer {
   readonly pace: PeerPace
   readonly outstanding: number
   readonly anyOutstanding: number
+  /** Since when nothing has come of what it was asked for by number; undefined when it owes nothing. */
+  readonly owesSince: number | undefined
   /** A registry that has sent everything once is not asked for any before this time. */
   readonly exhaustedUntil: number
   /** Not asked for anything before this time: it said that it was busy, or that we may not. */
@@ -109,7 +111,9 @@ export function planAsks<Peer extends PlannedPeer>(state: PlanState<Peer>): Ask<
       for (const peer of peers) {
         const free = slots.get(peer) ?? 0
         if (free === 0 || room === 0 || peer.have === undefined) continue
-        const index = pickChunk({ chunks, windowEnd, offered: peer.have, availability, random })
+        const { refusedUntil } = peer
+        const open = refusedUntil.size === 0 ? chunks : chunks.filter((index) => gives(peer, index, state.now))
+        const index = pickChunk({ chunks: open, windowEnd, offered: peer.have, availability, random })
         if (index === undefined) continue
         chunks.splice(chunks.indexOf(index), 1)
         asks.push({ peer, index })
@@ -125,7 +129,10 @@ export function planAsks<Peer extends PlannedPeer>(state: PlanState<Peer>): Ask<
 
   // What only slow agents hold is as good as not held: the registry sends it if it has not sent it before.
   const quick = near.filter((peer) => {
-    return peer.pace.secondsFor(peer.outstanding * state.chunkSize) <= MAX_BACKLOG_SECONDS
+    return (
+      peer.pace.secondsFor(peer.outstanding * state.chunkSize) <= MAX_BACKLOG_SECONDS &&
+      state.now - (peer.owesSince ?? state.now) <= MAX_BACKLOG_SECONDS * 1000
+    )
   })
   const isHeld = (index: number) => availability(index) > 0 && quick.some((peer) => peer.have?.has(index) === true)
   if (near.length < agents.length) {

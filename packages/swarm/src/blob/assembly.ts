@@ -5,6 +5,8 @@ interface Assembling {
   readonly chunk: ChunkBuffer
   received: number
   dropped: boolean
+  /** A piece is being written: another lane must not be lent the same memory. */
+  writing: boolean
 }
 
 /** Memory for one piece of a chunk. */
@@ -30,13 +32,14 @@ export class Assembly {
 
   /** Makes room for a chunk whose first piece is coming. The caller has checked that it was asked for. */
   begin(index: number, chunk: ChunkBuffer): void {
-    this.#chunks.set(index, { chunk, received: 0, dropped: false })
+    this.#chunks.set(index, { chunk, received: 0, dropped: false, writing: false })
   }
 
   /**
    * Where the next piece of a chunk that was begun goes.
    *
-   * @throws WireError when the piece does not follow the one before, or does not fit
+   * @throws WireError when the piece does not follow the one before, or does not fit, or that one has not ended: a chunk
+   *   travels whole on one lane
    */
   place(index: number, offset: number, length: number): Place {
     const assembling = this.#chunks.get(index)
@@ -44,11 +47,14 @@ export class Assembly {
     if (assembling === undefined || offset !== assembling.received || offset + length > bytes.length) {
       throw new WireError(`piece of ${length} bytes at ${offset} does not fit chunk ${index}`)
     }
+    if (assembling.writing) throw new WireError(`chunk ${index} comes over two lanes at once`)
     const { chunk } = assembling
+    assembling.writing = true
     chunk.retain()
     return {
       target: bytes.subarray(offset, offset + length),
       filled: () => {
+        assembling.writing = false
         chunk.release()
         if (assembling.dropped) return undefined
         assembling.received += length
@@ -56,7 +62,10 @@ export class Assembly {
         this.#chunks.delete(index)
         return chunk
       },
-      abandoned: () => chunk.release()
+      abandoned: () => {
+        assembling.writing = false
+        chunk.release()
+      }
     }
   }
 

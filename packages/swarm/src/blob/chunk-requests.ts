@@ -156,7 +156,9 @@ export class ChunkRequests {
 
   /** A peer will not send what it was asked for. */
   rejected(participant: Participant, frame: Extract<ControlFrame, { type: 'reject' }>): void {
-    participant.anyOutstanding = Math.max(0, participant.anyOutstanding - frame.any)
+    const any = Math.min(participant.anyOutstanding, frame.any)
+    participant.anyOutstanding -= any
+    let refused = any
     const now = this.#init.clock.now()
     if (frame.any > 0) participant.exhaustedUntil = now + EXHAUSTED_PAUSE_MS
     if (frame.reason === 'busy') participant.pausedUntil = now + BUSY_PAUSE_MS
@@ -164,16 +166,18 @@ export class ChunkRequests {
     for (const index of frame.indexes) {
       if (frame.reason === 'exhausted' && participant.asked.has(index))
         participant.refusedUntil.set(index, now + EXHAUSTED_PAUSE_MS)
-      participant.asked.delete(index)
+      if (participant.asked.delete(index)) refused++
       this.flights.remove(index, participant)
       // Pieces of it may have come, or still come over the other lane.
       if (this.#assemblies.get(participant)?.drop(index) === true)
         this.#bearWith(participant, this.#init.blob.map.chunkSize)
     }
+    this.#init.spend(-refused * this.#init.blob.map.chunkSize)
   }
 
   /** A peer has gone, and what it was asked for with it. */
   forget(participant: Participant): void {
+    this.#init.spend(-participant.outstanding * this.#init.blob.map.chunkSize)
     this.flights.ground(participant)
     this.#assemblies.get(participant)?.clear()
     this.#assemblies.delete(participant)

@@ -378,6 +378,7 @@ export class Download implements SwarmListener {
   #fail(error: Error): void {
     if (this.#over) return
     this.#end()
+    for (const participant of this.#participants()) this.#requests?.takeAllBack(participant)
     this.#blob?.fail(error)
     this.#opened.reject(error)
     this.#done.reject(error)

@@ -69,6 +69,13 @@ export class Participant {
     return this.have?.complete === true
   }
 
+  /** Since when nothing has come of what it was asked for by number; undefined when it owes nothing. */
+  get owesSince(): number | undefined {
+    // In the order of asking.
+    const [oldest] = this.asked.values()
+    return oldest === undefined ? undefined : Math.max(oldest, this.lastChunkAt)
+  }
+
   /** Chunks that it has been asked for and that have not come. */
   get outstanding(): number {
     return this.asked.size + this.anyOutstanding

@@ -45,7 +45,7 @@ export interface DirectLaneHandler {
 export interface DirectLane {
   /** What the peer must know of our end. */
   readonly offer: LaneOffer
-  /** The peer told us of its end. */
+  /** The peer told us of its end. @throws WireError when it did so before: it would be dialled twice, for ever */
   onOffer(offer: LaneOffer): void
   close(): void
 }
@@ -142,6 +142,7 @@ class PeerLane implements DirectLane {
   readonly #init: PeerLaneInit
   readonly #controller = new AbortController()
   #unexpect: () => void = () => undefined
+  #offered = false
   #sender: DirectSender | undefined
   #receiver: DirectReceiver | undefined
   #redialMs = MIN_REDIAL_MS
@@ -158,9 +159,10 @@ class PeerLane implements DirectLane {
   }
 
   onOffer(theirs: LaneOffer): void {
+    if (this.#offered) throw new WireError('the peer offers its lane twice')
+    this.#offered = true
     const { server, encryption } = this.#init
     const both: LaneEncryption = encryption === 'none' && theirs.encryption === 'none' ? 'none' : 'tls'
-    this.#unexpect()
     this.#unexpect = server.expect(theirs.fingerprint, {
       key: both === 'none' ? this.offer.key : undefined,
       accept: (socket) => this.#onDialled(socket)
@@ -192,6 +194,10 @@ class PeerLane implements DirectLane {
   }
 
   #onDialled(socket: ConstructorParameters<typeof DirectSender>[0]['socket']): void {
+    if (this.#controller.signal.aborted) {
+      socket.destroy()
+      return
+    }
     const before = this.#sender
     const { frames, handler } = this.#init
     const sender = new DirectSender({
@@ -246,6 +252,10 @@ class PeerLane implements DirectLane {
           },
           { signal }
         )
+        if (signal.aborted) {
+          receiver.close()
+          return
+        }
         take = handler.onOpen()
         this.#receiver = receiver
         receiver.pause(isPaused())

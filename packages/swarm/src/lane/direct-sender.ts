@@ -45,13 +45,22 @@ export class DirectSender implements ChunkOutlet {
       signal?.throwIfAborted()
       const waiting = Promise.withResolvers<void>()
       this.#waiting.push(waiting)
-      const onAbort = () => waiting.resolve()
+      const onAbort = () => {
+        // Whoever is woken next must be somebody who still waits.
+        const at = this.#waiting.indexOf(waiting)
+        if (at >= 0) this.#waiting.splice(at, 1)
+        waiting.resolve()
+      }
       signal?.addEventListener('abort', onAbort, { once: true })
       await waiting.promise
       signal?.removeEventListener('abort', onAbort)
     }
-    signal?.throwIfAborted()
-    if (this.closed) throw new Error('the lane to the peer is closed')
+    if (signal?.aborted === true || this.closed) {
+      // Woken and aborted at once: the turn is another's.
+      this.#waiting.shift()?.resolve()
+      signal?.throwIfAborted()
+      throw new Error('the lane to the peer is closed')
+    }
     const memory = this.#init.frames.take()
     const frame = memory.subarray(0, length)
     this.#memory.set(frame, memory)

@@ -10,6 +10,8 @@ import { LANE_CIPHERS } from './lane-ciphers.ts'
 
 /** Connections whose other end has not proved yet who it is; a further one is refused. */
 export const MAX_UNPROVEN = 256
+/** The same from one host: no stranger takes all the places. */
+export const MAX_UNPROVEN_PER_HOST = 64
 /** A connection that has not proved who it is by then is closed. */
 export const PROOF_TIMEOUT_MS = 5_000
 /** A connection that carries nothing is probed after this time. */
@@ -105,9 +107,18 @@ export class LaneServer {
     await Promise.all(this.#servers.splice(0).map((server) => new Promise((resolve) => server.close(resolve))))
   }
 
-  /** Lets in whoever has the certificate with that fingerprint. @returns what undoes it */
+  /**
+   * Lets in whoever has the certificate with that fingerprint. A fingerprint that another peer has shown before stays that
+   * peer's: whoever claims it too gets no lane.
+   *
+   * @returns what undoes it
+   */
   expect(fingerprint: Uint8Array, peer: ExpectedPeer): () => void {
     const name = nameOf(fingerprint)
+    if (this.#expected.has(name)) {
+      this.#init.logger.warn({ fingerprint: name }, 'a peer claims the certificate of another; it gets no direct lane')
+      return () => undefined
+    }
     this.#expected.set(name, peer)
     return () => {
       if (this.#expected.get(name) === peer) this.#expected.delete(name)
@@ -115,7 +126,9 @@ export class LaneServer {
   }
 
   #onConnection(socket: Socket): void {
-    if (this.#unproven.size >= MAX_UNPROVEN) {
+    const host = `${socket.remoteAddress} `
+    const fromHost = [...this.#unproven.keys()].filter((other) => other.startsWith(host)).length
+    if (this.#unproven.size >= MAX_UNPROVEN || fromHost >= MAX_UNPROVEN_PER_HOST) {
       socket.destroy()
       return
     }

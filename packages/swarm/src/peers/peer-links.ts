@@ -104,6 +104,7 @@ export class PeerLinks {
   readonly #links: Links
   readonly #slots: UploadSlots
   #watchedAt = 0
+  #stopped = false
   #stopWatch: () => void = () => undefined
 
   constructor(init: PeerLinksInit, handler: PeerLinksHandler) {
@@ -143,11 +144,13 @@ export class PeerLinks {
   }
 
   start(): void {
+    this.#stopped = false
     this.#watchedAt = this.#init.clock.now()
     this.#stopWatch = this.#init.clock.every(WATCH_MS, () => this.#watch())
   }
 
   stop(): void {
+    this.#stopped = true
     this.#stopWatch()
     for (const { link } of this.#links.all) link.close()
   }
@@ -157,12 +160,12 @@ export class PeerLinks {
    * good hello on the new lane too.
    *
    * @param dialled whether this side opened the lane
-   * @returns false when the peer is banned, is linked already and we dialled it, or there are too many
+   * @returns false when we have stopped, the peer is banned, is linked already and we dialled it, or there are too many
    */
   accept(lane: Lane, peerId: string, dialled: boolean): boolean {
     const { certificate: own, bans, clock, verify, agent, createLink } = this.#init
     const certificate = own()
-    if (certificate === undefined || bans.has(peerId)) return false
+    if (this.#stopped || certificate === undefined || bans.has(peerId)) return false
     if (dialled && this.#links.get(peerId) !== undefined) return false
     if (this.#links.ready.length >= MAX_LINKS || this.#links.unproven >= MAX_UNPROVEN_LINKS) return false
     const host = this.#init.hostOf(peerId)

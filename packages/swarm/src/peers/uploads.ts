@@ -94,6 +94,13 @@ export class Uploads implements SlotWaiter {
     this.#sending.get(channel)?.controller.abort()
   }
 
+  /** @returns how many asks for any chunk of the blob were waiting */
+  #dropAny(channel: number): number {
+    const before = this.#queued
+    this.#filter(channel, ({ index }) => index !== undefined)
+    return before - this.#queued
+  }
+
   #filter(channel: number, keep: (job: UploadJob) => boolean): void {
     const queue = this.#queues.get(channel)
     if (queue === undefined) return
@@ -178,7 +185,9 @@ export class Uploads implements SlotWaiter {
     const choice = job.choose()
     if ('reason' in choice) {
       const indexes = job.index === undefined ? [] : [job.index]
-      link.send({ type: 'reject', channel, reason: choice.reason, any: any ? 1 : 0, indexes })
+      // There is none for the other asks that leave the choice to us either: one answer for all of them.
+      const refused = any ? 1 + this.#dropAny(channel) : 0
+      link.send({ type: 'reject', channel, reason: choice.reason, any: refused, indexes })
       return 0
     }
     const { index } = choice
