@@ -229,6 +229,15 @@ describe('a plan', () => {
     const only = { ...refuser, have: bits(8, [3]) }
     assert.deepEqual(planAsks(state([only], { now: 10_000 })), [])
     assert.equal(planAsks(state([only], { now: 10_001 })).length, 1)
+    const registry = peer('registry', Bitfield.full(8))
+    const full = {
+      ...refuser,
+      refusedUntil: new Map(Array.from({ length: 8 }, (_, index) => [index, 10_001] as const))
+    }
+    assert.deepEqual(
+      planAsks(state([registry, full], { now: 10_000 })).map((one) => one.peer),
+      [registry]
+    )
   })
 
   it('asks the registry for what is held by an agent that owes chunks and sends none', () => {

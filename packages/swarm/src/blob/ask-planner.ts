@@ -134,7 +134,7 @@ export function planAsks<Peer extends PlannedPeer>(state: PlanState<Peer>): Ask<
       state.now - (peer.owesSince ?? state.now) <= MAX_BACKLOG_SECONDS * 1000
     )
   })
-  const isHeld = (index: number) => availability(index) > 0 && quick.some((peer) => peer.have?.has(index) === true)
+  const isHeld = (index: number) => availability(index) > 0 && quick.some((peer) => gives(peer, index, state.now))
   if (near.length < agents.length) {
     const leave = farLeave({ ...state, registry: usable.some(({ role }) => role === 'registry') })
     const ours = (index: number) => !isHeld(index) && (leave === 'all' || state.owns(index))
