@@ -7,7 +7,7 @@ import type { PullAnswer, PullCommand, PullFigures } from './pull-protocol.ts'
 async function pull(command: PullCommand): Promise<PullFigures> {
   const startedAt = performance.now()
   const cpuBefore = process.cpuUsage()
-  await httpGet(new URL(`${command.base}/manifests/${command.manifest}`))
+  if (command.manifest !== undefined) await httpGet(new URL(`${command.base}/manifests/${command.manifest}`))
   const manifestSeconds = (performance.now() - startedAt) / 1000
   const results: GetResult[] = []
   const waiting = command.blobs.entries()

@@ -2,7 +2,8 @@
 export interface PullCommand {
   /** `BASE/manifests/DIGEST` and `BASE/blobs/DIGEST`. */
   readonly base: string
-  readonly manifest: string
+  /** Asked for first; undefined when the blobs are known already. */
+  readonly manifest: string | undefined
   readonly blobs: readonly { readonly digest: string; readonly size: number }[]
   /** How many blobs at a time. */
   readonly parallel: number

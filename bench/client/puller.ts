@@ -19,6 +19,8 @@ export interface PullOptions {
   readonly deadlineMs: number
   readonly verify?: boolean
   readonly stall?: boolean
+  /** Asks for the layers alone, as who knows the image already. */
+  readonly layersOnly?: boolean
 }
 
 /** A client on a node that waits for orders: when the clock starts, no process has to. It ends with the namespace. */
@@ -48,10 +50,12 @@ export class Puller {
 
   /** Pulls an image. @throws Error when it does not come whole, or not in time */
   async pull(base: string, image: BenchImage, options: PullOptions): Promise<PullFigures> {
+    const { layersOnly = false } = options
+    const blobs = layersOnly ? image.layers : [image.config, ...image.layers]
     const command: PullCommand = {
       base,
-      manifest: image.manifest.digest,
-      blobs: [image.config, ...image.layers].map(({ digest, size }) => ({ digest, size })),
+      manifest: layersOnly ? undefined : image.manifest.digest,
+      blobs: blobs.map(({ digest, size }) => ({ digest, size })),
       parallel: PARALLEL_BLOBS,
       verify: options.verify ?? false,
       stall: options.stall ?? false

@@ -8,7 +8,7 @@ export interface TruthCell {
   readonly nodeMbit: number
 }
 
-/** How a pull by all nodes went: seconds from the request of the manifest to the last byte, and what the registry sent, in images. */
+/** How a pull by all nodes went: seconds from the request of the layer to its last byte, and what the registry sent, in images. */
 export interface Figures {
   readonly p50: number
   readonly p99: number

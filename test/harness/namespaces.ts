@@ -15,7 +15,7 @@ const UPLINK = 'uplink'
 /** Host numbers that the first of two joined networks may still give out. */
 const JOINED_HOST_NUMBERS = 64
 /** Depth of a shaped link: what a burst may send at once, and how long a full queue takes to drain. */
-const SHAPE_BURST = '256k'
+const SHAPE_BURST_BYTES = 256 * 1024
 const SHAPE_QUEUE_MS = 50
 
 /** The rates a link is held to, in Mbit/s; a direction without a rate is not shaped. */
@@ -24,6 +24,8 @@ export interface LinkShape {
   readonly ingressMbit?: number
   /** How long a full queue takes to drain; what comes beyond it is lost. @default SHAPE_QUEUE_MS, 50 */
   readonly queueMs?: number
+  /** What a link that has rested may send at once, faster than its rate. @default SHAPE_BURST_BYTES, 256 KiB */
+  readonly burstBytes?: number
 }
 
 /** Bytes over a node's link since it was made, as the kernel counts them: headers, acknowledgements and all. */
@@ -118,8 +120,8 @@ export class Network {
       ipv6,
       // A queue shapes what leaves an interface, so what the node receives is shaped where it leaves the bridge.
       shape: async (shape) => {
-        await shapeEgress(namespace, INTERFACE, shape.egressMbit, shape.queueMs)
-        await shapeEgress(this.#hub, port, shape.ingressMbit, shape.queueMs)
+        await shapeEgress(namespace, INTERFACE, shape.egressMbit, shape)
+        await shapeEgress(this.#hub, port, shape.ingressMbit, shape)
       },
       linkBytes: () => linkBytes(namespace, INTERFACE)
     }
@@ -136,12 +138,12 @@ async function shapeEgress(
   namespace: string,
   device: string,
   mbit: number | undefined,
-  queueMs = SHAPE_QUEUE_MS
+  { queueMs = SHAPE_QUEUE_MS, burstBytes = SHAPE_BURST_BYTES }: LinkShape = {}
 ): Promise<void> {
   const qdisc = ['tc', '-n', namespace, 'qdisc']
   const current = await run([...qdisc, 'show', 'dev', device])
   if (mbit !== undefined) {
-    const rate = ['rate', `${mbit}mbit`, 'burst', SHAPE_BURST, 'latency', `${queueMs}ms`]
+    const rate = ['rate', `${mbit}mbit`, 'burst', `${burstBytes}b`, 'latency', `${queueMs}ms`]
     await run([...qdisc, 'replace', 'dev', device, 'root', 'tbf', ...rate])
   } else if (current.includes('tbf')) {
     await run([...qdisc, 'delete', 'dev', device, 'root'])
