@@ -11,6 +11,7 @@ import { WireError } from '../wire.ts'
 import { Availability } from './availability.ts'
 import { readBits } from './held-bits.ts'
 import type { Holding } from './holding.ts'
+import { News } from './news.ts'
 import { Participant } from './participant.ts'
 import { RepeatGate } from './repeat-gate.ts'
 import { SeedChooser } from './seed-chooser.ts'
@@ -18,10 +19,6 @@ import { SeedChooser } from './seed-chooser.ts'
 /** Peers that one blob's swarm remembers; a further one is told that we have nothing. */
 export const MAX_PARTICIPANTS = 4_096
 const PEERS_TOLD = 16
-/** Chunks that come within this time are told of in one message: each costs both sides more than its few bytes. */
-export const HAVE_BATCH_MS = 200
-/** The same when no other agent here holds one of them: the others may have nothing else to ask for. */
-export const RARE_HAVE_BATCH_MS = 5
 
 type FrameOf<T extends ControlFrame['type']> = Extract<ControlFrame, { type: T }>
 
@@ -76,14 +73,14 @@ export class BlobSwarm {
   #availability = new Availability(0)
   /** Peers that have been told what we hold, and are told of every chunk more. */
   readonly #introduced = new Set<string>()
-  /** Chunks that we hold and have told nobody of yet. */
-  readonly #news: number[] = []
-  /** When they will be told of; undefined when there are none. */
-  #newsAt: number | undefined
+  /** Links over which the blob was given our number, which is theirs to keep until we leave. */
+  readonly #numbered = new Set<Link>()
+  readonly #news: News
 
   constructor(init: BlobSwarmInit) {
     this.digest = init.digest
     this.#init = init
+    this.#news = new News(init.clock, (indexes) => this.#tell(indexes))
   }
 
   get holding(): Holding | undefined {
@@ -123,6 +120,7 @@ export class BlobSwarm {
   introduce(link: Link): void {
     const holding = this.#holding
     this.#introduced.add(link.peerId)
+    this.#numbered.add(link)
     link.send({
       type: 'bitfield',
       channel: this.#init.channel(link),
@@ -137,20 +135,10 @@ export class BlobSwarm {
 
   /** Tells all who lack it that we hold chunk `index`, soon: chunks that come together travel in one message. */
   announce(index: number): void {
-    const { clock } = this.#init
-    this.#news.push(index)
-    const delay = this.availability(index) === 0 ? RARE_HAVE_BATCH_MS : HAVE_BATCH_MS
-    const at = clock.now() + delay
-    if (this.#newsAt !== undefined && this.#newsAt <= at) return
-    this.#newsAt = at
-    clock.after(delay, () => {
-      if (this.#newsAt === at) this.#tellNews()
-    })
+    this.#news.add(index, this.availability(index) === 0)
   }
 
-  #tellNews(): void {
-    this.#newsAt = undefined
-    const news = this.#news.splice(0)
+  #tell(news: readonly number[]): void {
     for (const { link, absent, have } of this.participants.values()) {
       if (absent || !this.#introduced.has(link.peerId)) continue
       // How rare a chunk is does not matter to a peer that has it.
@@ -163,9 +151,8 @@ export class BlobSwarm {
 
   /** Leaves: no peer counts on us for this blob any more. */
   leave(): void {
-    for (const { link } of this.participants.values()) {
-      if (this.#introduced.has(link.peerId)) link.send({ type: 'leave', channel: this.#init.channel(link) })
-    }
+    for (const link of this.#numbered) link.send({ type: 'leave', channel: this.#init.channel(link) })
+    this.#numbered.clear()
     this.#introduced.clear()
     this.participants.clear()
   }
@@ -182,7 +169,8 @@ export class BlobSwarm {
     participant.channel = frame.channel
     participant.wants = frame.want
     participant.absent = frame.absent
-    participant.shape = frame.state
+    // Not its bits: they are as many as the peer likes to say.
+    participant.shape = frame.state && { size: frame.state.size, chunkSize: frame.state.chunkSize }
     this.#setHave(participant, frame.state === undefined ? undefined : readBits(frame.state))
     if (frame.absent) this.#introduced.delete(link.peerId)
     else if (frame.want) this.#answer(link)
@@ -230,7 +218,7 @@ export class BlobSwarm {
     switch (frame.type) {
       case 'leave':
         this.#init.dropUploads(link)
-        this.onLinkClosed(link)
+        this.#onLeft(link)
         break
       case 'have':
         this.#onHave(participant, frame.indexes)
@@ -292,6 +280,11 @@ export class BlobSwarm {
   }
 
   onLinkClosed(link: Link): void {
+    this.#numbered.delete(link)
+    this.#onLeft(link)
+  }
+
+  #onLeft(link: Link): void {
     const participant = this.participants.get(link.peerId)
     if (participant === undefined || participant.link !== link) return
     this.#setHave(participant, undefined)

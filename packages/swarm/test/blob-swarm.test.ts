@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import { digestOf } from '@shoal/oci'
+import { BlobSwarm, type SwarmListener } from '../src/blob/blob-swarm.ts'
+import type { ExchangeFrame, Link } from '../src/exchange/link.ts'
+import { ManualClock } from './manual-clock.ts'
+
+const digest = digestOf(Buffer.from('a blob'))
+
+function setUp() {
+  const swarm = new BlobSwarm({
+    digest,
+    clock: new ManualClock(),
+    seedCopies: undefined,
+    repeatAfterMs: 0,
+    place: () => ({ role: 'agent', zone: '', near: true }),
+    channel: () => 7,
+    upload: () => false,
+    dropUploads: () => undefined,
+    cancelUpload: () => undefined,
+    addressesOf: () => [],
+    learned: () => undefined
+  })
+  const listener: Partial<SwarmListener> = { onParticipant: () => undefined, onGone: () => undefined }
+  swarm.listener = listener as SwarmListener
+  const introduce = (peerId: string) => {
+    const frames: ExchangeFrame[] = []
+    const link: Partial<Link> = { peerId, heardAt: 0, closed: false, send: (frame) => void frames.push(frame) }
+    swarm.introduce(link as Link)
+    return { link: link as Link, left: () => frames.filter(({ type }) => type === 'leave').length }
+  }
+  return { swarm, introduce }
+}
+
+it('a swarm gives back its number on every link that has it, whatever was answered', () => {
+  const { swarm, introduce } = setUp()
+  const [silent, absent, gone, departed] = ['silent', 'absent', 'gone', 'departed'].map(introduce)
+  assert.ok(silent && absent && gone && departed)
+  swarm.onBitfield(absent.link, { type: 'bitfield', channel: 0, digest, want: false, absent: true })
+  swarm.onBitfield(departed.link, { type: 'bitfield', channel: 3, digest, want: true, absent: false })
+  swarm.onFrame(departed.link, { type: 'leave', channel: 3 })
+  swarm.onLinkClosed(gone.link)
+  swarm.leave()
+  assert.deepEqual(
+    [silent, absent, gone, departed].map(({ left }) => left()),
+    [1, 1, 0, 1]
+  )
+  swarm.leave()
+  assert.equal(silent.left(), 1)
+})
+
+it('a swarm does not keep the bits of a peer whose idea of the blob differs', () => {
+  const { swarm, introduce } = setUp()
+  const { link } = introduce('peer')
+  const state = { size: 1024 * 1024 * 1024, chunkSize: 4 * 1024 * 1024, bits: new Uint8Array(32) }
+  swarm.onBitfield(link, { type: 'bitfield', channel: 1, digest, want: true, absent: false, state })
+  assert.deepEqual(swarm.participants.get('peer')?.shape, { size: state.size, chunkSize: state.chunkSize })
+})
