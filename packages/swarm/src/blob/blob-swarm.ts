@@ -384,7 +384,9 @@ export class BlobSwarm {
     )
   }
 
+  /** A peer that has a chunk by now holds a copy, wherever the rest of it came from. */
   #onSent(peerId: string, index: number, complete: boolean): void {
-    if (!complete) this.#chooser?.failed(peerId, index)
+    const isHeld = this.participants.get(peerId)?.have?.has(index) === true
+    if (!complete && !isHeld) this.#chooser?.failed(peerId, index)
   }
 }

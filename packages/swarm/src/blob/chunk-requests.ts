@@ -112,6 +112,7 @@ export class ChunkRequests {
   takeBack(participant: Participant, indexes: readonly number[]): void {
     if (indexes.length === 0) return
     const { channel, blob } = this.#init
+    this.#tellHeld(participant, indexes)
     participant.link.send({
       type: 'cancel',
       channel: channel(participant.link),
@@ -208,6 +209,16 @@ export class ChunkRequests {
     }
     this.flights.add(index, participant, now)
     return true
+  }
+
+  /**
+   * A registry is not told of what comes in. One that was to send a chunk that is here must know why it need not, or it takes the chunk
+   * for lost, and sends it to whoever asks next, who has it too.
+   */
+  #tellHeld({ role, link }: Participant, indexes: readonly number[]): void {
+    const { channel, blob } = this.#init
+    const held = role === 'registry' ? indexes.filter((index) => blob.have.has(index)) : []
+    if (held.length > 0) link.send({ type: 'have', channel: channel(link), indexes: held.slice(0, MAX_INDEXES) })
   }
 
   #bearWith(participant: Participant, bytes: number): void {
