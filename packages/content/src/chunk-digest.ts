@@ -6,9 +6,13 @@ import { hash, webcrypto } from 'node:crypto'
  */
 export const HASH_HERE_MAX_BYTES = 512 * 1024
 
-/** SHA-256; of a large chunk it is computed outside the main thread. */
-export async function chunkDigestOf(bytes: Uint8Array): Promise<Uint8Array> {
-  if (bytes.length <= HASH_HERE_MAX_BYTES) return hash('sha256', bytes, 'buffer')
+/**
+ * SHA-256; of a large chunk it is computed outside the main thread.
+ *
+ * @param hereMaxBytes the longest chunk that is hashed where it is. @default HASH_HERE_MAX_BYTES, 512 KiB
+ */
+export async function chunkDigestOf(bytes: Uint8Array, hereMaxBytes = HASH_HERE_MAX_BYTES): Promise<Uint8Array> {
+  if (bytes.length <= hereMaxBytes) return hash('sha256', bytes, 'buffer')
   return new Uint8Array(await webcrypto.subtle.digest('SHA-256', unshared(bytes)))
 }
 

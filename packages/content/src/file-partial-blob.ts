@@ -6,8 +6,9 @@ import type { LentBytes } from './chunk-buffer.ts'
 import { assertPart, ChunkBuffer } from './chunk-buffer.ts'
 import { chunkDigestOf } from './chunk-digest.ts'
 import type { ChunkMap } from './chunk-map.ts'
-import { chunkDigest, chunkLength, chunkOffset } from './chunk-map.ts'
+import { chunkCount, chunkDigest, chunkLength, chunkOffset } from './chunk-map.ts'
 import type { ChunkMemory } from './chunk-memory.ts'
+import { SINGLE_CHUNK_MAX_BYTES } from './chunk-sizing.ts'
 import { ChunkMismatchError, ChunkMissingError, StoreClosedError } from './errors.ts'
 import { readFully, writeFully } from './files.ts'
 import { Listeners } from './listeners.ts'
@@ -38,6 +39,10 @@ export class FilePartialBlob implements PartialBlob {
   readonly #init: FilePartialBlobInit
   readonly #sources = new Set<PartialSource>()
   readonly #writing = new Map<number, Promise<void>>()
+  /** Verified chunks that are on their way to the file: readers need not wait for that. */
+  readonly #unwritten = new Map<number, Uint8Array>()
+  /** The chunks that can be read: those held, and those unwritten. */
+  readonly #readable: Bitfield
   readonly #onChunk = new Listeners<number>()
   readonly #onComplete = new Listeners<void>()
   readonly #closed = Promise.withResolvers<void>()
@@ -52,6 +57,7 @@ export class FilePartialBlob implements PartialBlob {
   constructor(init: FilePartialBlobInit) {
     this.map = init.map
     this.have = init.have
+    this.#readable = init.have.clone()
     this.#init = init
     this.#complete = init.complete
   }
@@ -100,7 +106,7 @@ export class FilePartialBlob implements PartialBlob {
     this.#enter()
     const source = new PartialSource({
       map: this.map,
-      have: this.have,
+      have: this.#readable,
       read: async (target, position) => await this.#using(async () => await this.#read(target, position)),
       closed: async (closed) => {
         if (this.#sources.delete(closed)) await this.#leave()
@@ -193,7 +199,8 @@ export class FilePartialBlob implements PartialBlob {
         `chunk ${index} of ${this.map.digest} has ${length} bytes, not ${bytes.length}`
       )
     }
-    const digest = await chunkDigestOf(bytes)
+    // Whoever wants a blob of one chunk waits for nothing else than this.
+    const digest = await chunkDigestOf(bytes, chunkCount(this.map) === 1 ? SINGLE_CHUNK_MAX_BYTES : undefined)
     if (Buffer.compare(digest, chunkDigest(this.map, index)) !== 0) {
       throw new ChunkMismatchError(index, `chunk ${index} of ${this.map.digest} does not have its SHA-256`)
     }
@@ -213,11 +220,20 @@ export class FilePartialBlob implements PartialBlob {
 
   /** Only verified bytes come here, so that a chunk that is held can never be written over with wrong ones. */
   async #store(index: number, bytes: Uint8Array, buffer: ChunkBuffer | undefined): Promise<void> {
-    await writeFully(this.#init.file, bytes, chunkOffset(this.map, index), `blob ${this.map.digest}`)
-    // Only now: a chunk whose write failed is neither held nor in memory, and what left the memory is in the file.
-    if (buffer !== undefined) this.#init.memory.recent.add(this, index, buffer)
-    this.have.set(index)
+    this.#unwritten.set(index, bytes)
+    this.#readable.set(index)
     for (const source of this.#sources) source.arrived(index)
+    try {
+      await writeFully(this.#init.file, bytes, chunkOffset(this.map, index), `blob ${this.map.digest}`)
+      // Only now: a chunk whose write failed is neither held nor in memory, and what left the memory is in the file.
+      if (buffer !== undefined) this.#init.memory.recent.add(this, index, buffer)
+      this.have.set(index)
+    } catch (error) {
+      this.#readable.clear(index)
+      throw error
+    } finally {
+      this.#unwritten.delete(index)
+    }
     this.#onChunk.emit(index)
     await this.#init.onStored(bytes.length)
   }
@@ -235,9 +251,11 @@ export class FilePartialBlob implements PartialBlob {
       const index = Math.floor((position + done) / this.map.chunkSize)
       const offset = position + done - chunkOffset(this.map, index)
       const part = target.subarray(done, done + chunkLength(this.map, index) - offset)
-      const recent = this.#init.memory.recent.get(this, index)
-      if (recent === undefined) await this.#readFile(part, position + done)
-      else part.set(recent.bytes.subarray(offset, offset + part.length))
+      const inMemory = this.#unwritten.get(index) ?? this.#init.memory.recent.get(this, index)?.bytes
+      if (inMemory !== undefined) part.set(inMemory.subarray(offset, offset + part.length))
+      // A source that saw it unwritten may come for it when the write has failed: the file has anything at that place.
+      else if (this.have.has(index)) await this.#readFile(part, position + done)
+      else throw new ChunkMissingError(index)
       done += part.length
     }
     return done

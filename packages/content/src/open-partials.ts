@@ -1,4 +1,4 @@
-import { constants } from 'node:fs'
+import { constants, fstatSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { open, rm } from 'node:fs/promises'
 import type { Digest } from '@shoal/oci'
@@ -132,8 +132,10 @@ export class OpenPartials {
     if (whole) return this.#blob(map, file, Bitfield.full(chunkCount(map)), true)
     try {
       // Bytes past the end can only come from another chunk map, which was wrong.
-      if ((await file.stat()).size > map.size) await file.truncate(map.size)
-      const have = await heldChunks(file, map)
+      // The file was opened just now, so that its size is in memory.
+      const { size } = fstatSync(file.fd)
+      if (size > map.size) await file.truncate(map.size)
+      const have = await heldChunks(file, Math.min(size, map.size), map)
       if (index.whole(map.digest) === undefined) {
         index.set({ digest: map.digest, whole: false, bytes: sum(map, have), accessedAt: this.#init.now() })
       }

@@ -11,10 +11,12 @@ const SCAN_CONCURRENCY = 3
 /**
  * Which chunks a partial file really holds. What is held is never written down anywhere: every chunk is hashed again,
  * so that a chunk that was cut off by a crash, or damaged, is fetched again, and none that is right is lost.
+ *
+ * @param size of the file, bytes
  */
-export async function heldChunks(file: FileHandle, map: ChunkMap): Promise<Bitfield> {
+export async function heldChunks(file: FileHandle, size: number, map: ChunkMap): Promise<Bitfield> {
   const held = new Bitfield(chunkCount(map))
-  const { size } = await file.stat()
+  if (size === 0) return held
   const chunks = chunksWithin(map, size)
   const zeros = new ZeroDigests()
   const scan = async (): Promise<void> => {

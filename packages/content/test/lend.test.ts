@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { digestHex } from '@shoal/oci'
 import fc from 'fast-check'
 import { Bitfield } from '../src/bitfield.ts'
@@ -121,7 +121,9 @@ test('a blob of one chunk is read before it is durable', async (t) => {
   chunk.bytes.set(bytes)
   const putting = blob.put(0, chunk).then(() => told.push('put'))
   chunk.release()
+  const stored = new Promise<void>((resolve) => blob.onChunk(() => resolve()))
   assert.deepEqual(await readAll(source), bytes)
+  await stored
   assert.equal(blob.have.complete, true)
   assert.equal(blob.complete, false)
   assert.deepEqual(told, ['chunk 0'])
@@ -257,4 +259,44 @@ test('a digest is the same wherever it is computed, of shared memory too', async
     assert.deepEqual(Buffer.from(await chunkDigestOf(bytes)), expected, `${length}`)
     assert.deepEqual(Buffer.from(await chunkDigestOf(shared)), expected, `${length} shared`)
   }
+})
+
+/** A partial blob of one chunk whose write waits. */
+async function waitingToBeWritten(t: TestContext, bytes: Uint8Array) {
+  const memory = new ChunkMemory()
+  t.after(() => memory.close())
+  const file = await open(join(await temporaryDirectory(t), 'blob'), 'wx+')
+  const write = Promise.withResolvers<{ bytesWritten: number; buffer: Uint8Array }>()
+  file.write = (() => write.promise) as unknown as typeof file.write
+  const blob = new FilePartialBlob({ ...init(memory), map: mapOf(bytes), file, have: new Bitfield(1) })
+  blob.retain()
+  return { blob, write }
+}
+
+test('a verified chunk is read before it is written', async (t) => {
+  const bytes = bytesOf(5000)
+  const { blob, write } = await waitingToBeWritten(t, bytes)
+  const source = blob.source()
+  const putting = blob.put(0, bytes)
+  assert.deepEqual(await readAll(source), bytes)
+  assert.equal(blob.have.count, 0, 'what is not written is not held')
+  await assert.rejects(blob.lend(0, 0, 1), { code: 'CHUNK_MISSING' })
+  write.resolve({ bytesWritten: bytes.length, buffer: bytes })
+  await putting
+  assert.equal(blob.complete, true)
+  await source.close()
+  await blob.release()
+})
+
+test('nobody reads from the file what could not be written to it', async (t) => {
+  const bytes = bytesOf(5000)
+  const { blob, write } = await waitingToBeWritten(t, bytes)
+  const source = blob.source()
+  const putting = blob.put(0, bytes)
+  assert.equal(await source.available(0), bytes.length)
+  write.reject(new Error('the disk is broken'))
+  await assert.rejects(putting, /the disk is broken/)
+  await assert.rejects(source.read(Buffer.alloc(bytes.length), 0), { code: 'CHUNK_MISSING' })
+  await source.close()
+  await blob.release()
 })
