@@ -29,8 +29,6 @@ const MET_PEERS_MS = 60_000
 const DIAL_TIMEOUT_MS = 5_000
 /** The DHT is asked after this time, unless the registry, which knows better, is linked and some peer has the blob by then. */
 export const DHT_DELAY_MS = 250
-/** The DHT is told of an image after this time and up to as much more: a rollout leaves no node a core to spare. */
-export const PROVIDE_DELAY_MS = 5_000
 
 /** What an agent's node is made of. */
 export interface AgentSwarmInit extends MeshInit {
@@ -259,13 +257,7 @@ export async function createAgentSwarm(init: AgentSwarmInit): Promise<AgentSwarm
       }
     },
     provideImage(image) {
-      mesh.clock.after(PROVIDE_DELAY_MS * (1 + mesh.random()), () => {
-        // It may have been evicted meanwhile.
-        store
-          .stat(image)
-          .then((held) => held && mesh.dht.provide(image))
-          .catch((error: unknown) => logger.debug({ error, image }, 'cannot look for an image to tell of'))
-      })
+      mesh.provideLater(image)
     }
   }
 }

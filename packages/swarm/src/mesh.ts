@@ -27,6 +27,9 @@ import { createSwarmMetrics } from './swarm-metrics.ts'
 import type { TransferMetrics } from './transfer-metrics.ts'
 import { WireError } from './wire.ts'
 
+/** The DHT is told of a blob after this time and up to as much more: a rollout leaves no node a core to spare. */
+export const PROVIDE_DELAY_MS = 5_000
+
 /** How a node takes part in direct lanes. */
 export interface LaneConfig {
   /** Where peers dial; undefined for nowhere: this node dials others, but sends over libp2p. */
@@ -199,6 +202,17 @@ export class Mesh {
     await this.exchange.stop()
     await this.#lanes?.stop()
     await this.node.close()
+  }
+
+  /** Tells the DHT of a blob, when those who pull it at once have been served, and if it is still here then. */
+  provideLater(digest: Digest): void {
+    const { store, logger } = this.#init
+    this.clock.after(PROVIDE_DELAY_MS * (1 + this.random()), () => {
+      store
+        .stat(digest)
+        .then((held) => held && this.dht.provide(digest))
+        .catch((error: unknown) => logger.debug({ error, digest }, 'cannot look for a blob to tell of'))
+    })
   }
 
   /** Multiaddrs under which this node can be dialled, with its peer id. */

@@ -33,7 +33,7 @@ export interface RegistrySwarm {
   readonly zoneTotals: ZoneTotals
   start(): Promise<void>
   stop(): Promise<void>
-  /** A whole blob is in the store: the DHT is told. Peers that ask find it from now on. */
+  /** A whole blob is in the store: the DHT is told, soon. Peers that ask this node find it from now on. */
   announce(digest: Digest): void
 }
 
@@ -119,6 +119,6 @@ export async function createRegistrySwarm(init: RegistrySwarmInit): Promise<Regi
       unsubscribe()
       await mesh.stop()
     },
-    announce: (digest) => mesh.dht.provide(digest)
+    announce: (digest) => mesh.provideLater(digest)
   }
 }

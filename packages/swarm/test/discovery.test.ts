@@ -10,7 +10,7 @@ import type { Clock } from '../src/clock.ts'
 import { contentKey } from '../src/discovery/content-key.ts'
 import { DhtDirectory, LOOKUP_FRESH_MS } from '../src/discovery/dht-directory.ts'
 import { findPeers } from '../src/discovery/find-peers.ts'
-import { BATCH_MS, RendezvousClient } from '../src/discovery/rendezvous-client.ts'
+import { BATCH_MS, HOLDINGS_BATCH_MS, RendezvousClient } from '../src/discovery/rendezvous-client.ts'
 import { decodeRendezvousRequest, encodeRendezvousAnswer } from '../src/discovery/rendezvous-messages.ts'
 import type { PeerAddress } from '../src/exchange/frame.ts'
 import { silentLogger } from '../src/logger.ts'
@@ -41,6 +41,28 @@ describe('the rendezvous', () => {
     await Promise.all(digests.map((digest) => client.find(digest)))
     clock.advance(BATCH_MS)
     assert.deepEqual(asked, [digests])
+  })
+
+  it('tells what is held later, or beside what is wanted', async () => {
+    const clock = new ManualClock()
+    const told: { want: readonly Digest[]; have: readonly Digest[] }[] = []
+    const ask = (message: Uint8Array) => {
+      const { want, have } = decodeRendezvousRequest(message)
+      told.push({ want, have })
+      return Promise.resolve(encodeRendezvousAnswer({ peers: want.map(() => []) }))
+    }
+    const client = new RendezvousClient({ clock, logger: silentLogger, ask })
+    const [first, second, third] = digests.slice(0, 3) as [Digest, Digest, Digest]
+    client.have(first)
+    clock.advance(HOLDINGS_BATCH_MS - BATCH_MS - 1)
+    assert.deepEqual(told, [])
+    const found = client.find(second)
+    clock.advance(BATCH_MS)
+    await found
+    assert.deepEqual(told, [{ want: [second], have: [first] }])
+    client.have(third)
+    clock.advance(HOLDINGS_BATCH_MS)
+    assert.deepEqual(told[1], { want: [], have: [third] })
   })
 })
 

@@ -4,8 +4,13 @@ import type { PeerAddress } from '../exchange/frame.ts'
 import type { Logger } from '../logger.ts'
 import { decodeRendezvousAnswer, encodeRendezvousRequest, MAX_RENDEZVOUS_DIGESTS } from './rendezvous-messages.ts'
 
-/** Calls within this time travel in one message: an image is one message. */
-export const BATCH_MS = 5
+/**
+ * What is wanted within this time travels in one message, so that an image is one message. It is also the time in which
+ * connected peers, which need no rendezvous, have been asked.
+ */
+export const BATCH_MS = 20
+/** The same for what is held, or not any more: nobody waits for that, and whoever fetches a blob is known already. */
+export const HOLDINGS_BATCH_MS = 200
 /** An answer is good for this long; a blob asked for again sooner is not asked for again. */
 export const FRESH_MS = 5_000
 const MAX_WAITING = 100_000
@@ -25,7 +30,8 @@ export class RendezvousClient {
   readonly #fresh = new Map<Digest, { at: number; peers: Promise<readonly PeerAddress[]> }>()
   readonly #have = new Set<Digest>()
   readonly #gone = new Set<Digest>()
-  #scheduled = false
+  /** When the next message goes out; undefined when there is nothing to say. */
+  #flushAt: number | undefined
 
   constructor(init: RendezvousClientInit) {
     this.#init = init
@@ -40,7 +46,7 @@ export class RendezvousClient {
     this.#want.set(digest, waiting)
     for (const [old, { at }] of this.#fresh) if (now - at >= FRESH_MS) this.#fresh.delete(old)
     this.#fresh.set(digest, { at: now, peers: waiting.promise })
-    this.#schedule()
+    this.#schedule(BATCH_MS)
     return waiting.promise
   }
 
@@ -48,26 +54,27 @@ export class RendezvousClient {
   have(digest: Digest): void {
     this.#gone.delete(digest)
     if (this.#have.size < MAX_WAITING) this.#have.add(digest)
-    this.#schedule()
+    this.#schedule(HOLDINGS_BATCH_MS)
   }
 
   /** Tells the registry that we hold a blob no more. */
   gone(digest: Digest): void {
     this.#have.delete(digest)
     if (this.#gone.size < MAX_WAITING) this.#gone.add(digest)
-    this.#schedule()
+    this.#schedule(HOLDINGS_BATCH_MS)
   }
 
-  #schedule(): void {
-    if (this.#scheduled) return
-    this.#scheduled = true
-    this.#init.clock.after(BATCH_MS, () => {
-      this.#scheduled = false
-      void this.#flush()
+  #schedule(delayMs: number): void {
+    const at = this.#init.clock.now() + delayMs
+    if (this.#flushAt !== undefined && this.#flushAt <= at) return
+    this.#flushAt = at
+    this.#init.clock.after(delayMs, () => {
+      if (this.#flushAt === at) void this.#flush()
     })
   }
 
   async #flush(): Promise<void> {
+    this.#flushAt = undefined
     const want = [...this.#want].slice(0, MAX_RENDEZVOUS_DIGESTS)
     const have = [...this.#have].slice(0, MAX_RENDEZVOUS_DIGESTS)
     const gone = [...this.#gone].slice(0, MAX_RENDEZVOUS_DIGESTS)
@@ -90,6 +97,6 @@ export class RendezvousClient {
         resolve([])
       }
     }
-    if (this.#want.size + this.#have.size + this.#gone.size > 0) this.#schedule()
+    if (this.#want.size + this.#have.size + this.#gone.size > 0) this.#schedule(BATCH_MS)
   }
 }

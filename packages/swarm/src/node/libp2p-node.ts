@@ -4,7 +4,6 @@ import type { Libp2p, PeerId } from '@libp2p/interface'
 import { type KadDHT, kadDHT, passthroughMapper } from '@libp2p/kad-dht'
 import { type Ping, ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
-import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { base32 } from 'multiformats/bases/base32'
@@ -15,6 +14,7 @@ import type { Identity } from '../identity.ts'
 import { MAX_LINKS, MAX_UNPROVEN_LINKS } from '../peers/peer-links.ts'
 import { announceable, type ListenAddress, listenMultiaddrs } from './listen-addresses.ts'
 import { PeerDatastore } from './peer-datastore.ts'
+import { sparingYamux } from './sparing-yamux.ts'
 
 /** Our own DHT: it never mixes with the public one. */
 export const DHT_PROTOCOL = '/shoal/kad/1.0.0'
@@ -82,7 +82,7 @@ export async function createLibp2pNode(init: Libp2pNodeInit): Promise<Libp2pNode
     transports: [tcp()],
     connectionEncrypters: [noise()],
     streamMuxers: [
-      yamux({
+      sparingYamux({
         streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES, maxReadBufferLength: READ_BUFFER_BYTES }
       })
     ],
