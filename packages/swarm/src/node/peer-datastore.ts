@@ -64,7 +64,9 @@ export class PeerDatastore extends LevelDatastore {
   }
 
   override async close(): Promise<void> {
-    await this.#flush()
+    // libp2p closes it when it stops, and may still learn something of a peer after that.
+    if (this.db.status === 'open') await this.#flush()
+    clearTimeout(this.#timer)
     await super.close()
   }
 
