@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import type { Digest, DigestAlgorithm } from '@shoal/oci'
 import { digestAlgorithm, digestFromBytes, OciError } from '@shoal/oci'
-import { pipe } from 'it-pipe'
 import type { AbortOptions } from './abort.ts'
 import type { BlobInfo } from './blob-info.ts'
 import type { BufferPool } from './buffer-pool.ts'
+import { byteReader } from './byte-reader.ts'
 import { ChunkHasher } from './chunk-hasher.ts'
 import type { ChunkMap } from './chunk-map.ts'
 import { EarlySync, type EarlySyncs } from './early-sync.ts'
@@ -14,7 +14,7 @@ import { IngestBusyError, StoreClosedError, StoreFullError } from './errors.ts'
 import { readFully, removeFile, storeError } from './files.ts'
 import type { FreeSpace } from './free-space.ts'
 import type { Ingest } from './ingest.ts'
-import { type ByteTaker, collected, untilAbortedStream, writeHashed } from './ingest-stream.ts'
+import { type ByteTaker, filled, writeHashed } from './ingest-stream.ts'
 
 /** What an ingest is made of. */
 export interface FileIngestInit {
@@ -74,34 +74,22 @@ export class FileIngest implements Ingest {
 
   async append(source: AsyncIterable<Uint8Array>, options?: AbortOptions): Promise<number> {
     return await this.#alone(async () => {
-      const { file, path, pool } = this.#init
+      const { pool } = this.#init
       await this.#catchUp()
       const signals = options?.signal === undefined ? [this.#stop.signal] : [this.#stop.signal, options.signal]
+      const signal = AbortSignal.any(signals)
+      const reader = byteReader(source)
+      const close = (): void => reader.close(signal.reason)
+      signal.addEventListener('abort', close, { once: true })
       const buffers = [pool.take(), pool.take()] as const
       try {
-        await pipe(
-          untilAbortedStream(source, AbortSignal.any(signals)),
-          (pieces) => this.#withinSize(pieces),
-          (pieces) => collected(pieces, buffers),
-          (filled) => this.#withinSpace(filled),
-          async (filled) =>
-            await writeHashed(filled, {
-              file,
-              name: path,
-              takers: this.#takers,
-              position: this.#received,
-              onWritten: (bytes) => {
-                this.#received += bytes
-                this.#early.grown(bytes)
-                this.#init.onReceived?.(this.#received)
-              },
-              onBroken: () => {
-                this.#inStep = false
-              }
-            })
-        )
+        if (signal.aborted) close()
+        await this.#take(this.#withinSpace(filled(reader, buffers, this.#room)))
         return this.#received
       } finally {
+        signal.removeEventListener('abort', close)
+        // It must not write to the buffers of the next one.
+        reader.close()
         for (const buffer of buffers) pool.give(buffer)
       }
     })
@@ -204,13 +192,27 @@ export class FileIngest implements Ingest {
     }
   }
 
-  async *#withinSize(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
-    let left = (this.#init.size ?? Number.POSITIVE_INFINITY) - this.#received
-    for await (const piece of source) {
-      left -= piece.length
-      if (left < 0) throw new OciError('SIZE_INVALID', `more than the announced ${this.#init.size} bytes came`)
-      yield piece
-    }
+  /** Bytes that may still come. */
+  get #room(): number {
+    return (this.#init.size ?? Number.POSITIVE_INFINITY) - this.#received
+  }
+
+  async #take(buffers: AsyncIterable<Uint8Array>): Promise<void> {
+    const { file, path } = this.#init
+    await writeHashed(buffers, {
+      file,
+      name: path,
+      takers: this.#takers,
+      position: this.#received,
+      onWritten: (bytes) => {
+        this.#received += bytes
+        this.#early.grown(bytes)
+        this.#init.onReceived?.(this.#received)
+      },
+      onBroken: () => {
+        this.#inStep = false
+      }
+    })
   }
 
   async #digest(algorithm: DigestAlgorithm): Promise<Digest> {

@@ -17,6 +17,7 @@ export { ArrivingBlob, type ArrivingBlobInit, HELD_BACK_BYTES } from './arriving
 export { Bitfield } from './bitfield.ts'
 export type { BlobInfo } from './blob-info.ts'
 export type { BlobSource, LendingSource } from './blob-source.ts'
+export type { ByteReader } from './byte-reader.ts'
 export { ChunkBuffer, type LentBytes } from './chunk-buffer.ts'
 export type { ChunkBuffersInit } from './chunk-buffers.ts'
 export { CHUNK_BUFFERS_KEEP_BYTES, ChunkBuffers, MIN_CHUNK_BUFFER_BYTES } from './chunk-buffers.ts'

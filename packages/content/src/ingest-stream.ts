@@ -1,4 +1,6 @@
 import type { FileHandle } from 'node:fs/promises'
+import { OciError } from '@shoal/oci'
+import type { ByteReader } from './byte-reader.ts'
 import { writeFully } from './files.ts'
 
 /** Takes bytes as they pass. */
@@ -7,71 +9,26 @@ export interface ByteTaker {
 }
 
 /**
- * Pass a stream on until `signal` aborts, even while the source gives no sign of life.
+ * Fill two buffers in turn, as far as possible. While one is used, the other is filled. What comes before an error passes.
  *
- * @throws the signal's reason.
+ * @param left bytes that may still come
+ * @throws OciError `SIZE_INVALID` when more of them come, of which none pass
  */
-export async function* untilAbortedStream(
-  source: AsyncIterable<Uint8Array>,
-  signal: AbortSignal
+export async function* filled(
+  reader: ByteReader,
+  buffers: readonly [Buffer, Buffer],
+  left: number
 ): AsyncGenerator<Uint8Array, void, void> {
-  const iterator = source[Symbol.asyncIterator]()
-  let reject: ((reason: unknown) => void) | undefined
-  const abort = (): void => reject?.(signal.reason)
-  signal.addEventListener('abort', abort, { once: true })
-  let ended = false
-  try {
-    for (;;) {
-      signal.throwIfAborted()
-      // A promise of its own for each step: one that lives as long as the stream would collect a reaction per step.
-      const next = await new Promise<IteratorResult<Uint8Array, unknown>>((resolve, fail) => {
-        reject = fail
-        iterator.next().then(resolve, (error: unknown) => {
-          ended = true
-          fail(error)
-        })
-      })
-      ended = next.done === true
-      if (next.done) return
-      yield next.value
-    }
-  } finally {
-    signal.removeEventListener('abort', abort)
-    // Not waited for: a source that gives no sign of life does not end either.
-    if (!ended) void Promise.allSettled([iterator.return?.()])
+  let [current, next] = buffers
+  let room = left
+  for (;;) {
+    const length = await reader.fill(room === 0 ? current.subarray(0, 1) : current.subarray(0, room))
+    if (length === 0) return
+    if (room === 0) throw new OciError('SIZE_INVALID', 'more bytes came than were announced')
+    room -= length
+    yield current.subarray(0, length)
+    ;[current, next] = [next, current]
   }
-}
-
-/**
- * Collect pieces of any size into two buffers in turn, filled as far as possible. While one is used, the other is
- * filled. When the source throws, what came before still passes.
- */
-export async function* collected(
-  source: AsyncIterable<Uint8Array>,
-  buffers: readonly [Buffer, Buffer]
-): AsyncGenerator<Uint8Array, void, void> {
-  let current: Buffer = buffers[0]
-  let filled = 0
-  let failure: { readonly error: unknown } | undefined
-  try {
-    for await (const piece of source) {
-      for (let at = 0; at < piece.length; ) {
-        const length = Math.min(piece.length - at, current.length - filled)
-        current.set(piece.subarray(at, at + length), filled)
-        filled += length
-        at += length
-        if (filled === current.length) {
-          yield current
-          current = current === buffers[0] ? buffers[1] : buffers[0]
-          filled = 0
-        }
-      }
-    }
-  } catch (error) {
-    failure = { error }
-  }
-  if (filled > 0) yield current.subarray(0, filled)
-  if (failure !== undefined) throw failure.error
 }
 
 /** Where bytes go that are taken in. */

@@ -24,7 +24,7 @@ export interface Ingest {
   readonly busy: boolean
   /**
    * Take in all of `source`, and say how many bytes there are now. The source may reuse a buffer once it is asked for
-   * the next one. When the source throws, the signal aborts or the disk is full, what was written is kept and the
+   * the next one; a `ByteReader` fills the buffers itself. When the source throws, the signal aborts or the disk is full, what was written is kept and the
    * error is passed on.
    *
    * @throws OciError `SIZE_INVALID` when there are more bytes than announced, StoreFullError, IngestBusyError,

@@ -25,14 +25,6 @@ export function contentLength(request: FastifyRequest): number | undefined {
 }
 
 /**
- * The body, to be read once. Stopping in the middle leaves the connection open, so that an answer can still be sent;
- * a client that goes away in the middle makes it throw.
- */
-export function requestBody(request: FastifyRequest): AsyncIterable<Uint8Array> {
-  return { [Symbol.asyncIterator]: () => request.raw.iterator({ destroyOnReturn: false }) }
-}
-
-/**
  * The whole body in memory. A client that takes longer than a minute to send it is cut off.
  *
  * @throws OciError `SIZE_INVALID` with status 413 when it has more than `limit` bytes
@@ -45,7 +37,7 @@ export async function readBody(request: FastifyRequest, limit: number): Promise<
   let length = 0
   const cut = setTimeout(() => request.raw.destroy(), BODY_MS)
   try {
-    for await (const piece of requestBody(request)) {
+    for await (const piece of request.raw.iterator({ destroyOnReturn: false })) {
       length += piece.length
       if (length > limit) throw tooLong()
       pieces.push(piece)

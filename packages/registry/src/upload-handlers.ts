@@ -8,7 +8,8 @@ import type { Holdings } from './holdings.ts'
 import type { Leases } from './leases.ts'
 import type { Metadata } from './metadata.ts'
 import type { Quotas } from './quotas.ts'
-import { contentLength, queryValue, requestBody } from './request.ts'
+import { contentLength, queryValue } from './request.ts'
+import { type BodyCheck, RequestBody } from './request-body.ts'
 import type { Seeder } from './seeder.ts'
 import type { Upload, UploadTurn } from './upload.ts'
 import { checkLength, checkStart, exactly, parseUploadRange } from './upload-range.ts'
@@ -156,16 +157,15 @@ export class UploadHandlers {
   ): Promise<void> {
     const { quotas } = this.#init
     const before = turn.received
-    const check = (passed: number): void => {
-      const bytes = before + passed
-      if (bytes > quotas.room(upload.repository)) throw quotas.exceeded(upload.repository, bytes)
-    }
-    const bounded = (body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> => {
-      check(contentLength(request) ?? 0)
-      return counted(body, check)
+    const room: BodyCheck = {
+      // Asked with each piece: others push at the same time.
+      passed: (more) => {
+        const bytes = before + more
+        if (bytes > quotas.room(upload.repository)) throw quotas.exceeded(upload.repository, bytes)
+      }
     }
     try {
-      await receive(request, reply, upload, turn, bounded, blobSize)
+      await receive(request, reply, upload, turn, room, blobSize)
     } catch (error) {
       if (error instanceof OciError && error.code === 'DENIED') upload.drop()
       throw error
@@ -189,7 +189,7 @@ async function receive(
   reply: FastifyReply,
   upload: Upload,
   turn: UploadTurn,
-  bounded: (body: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>,
+  room: BodyCheck,
   blobSize: number | undefined
 ): Promise<void> {
   const length = contentLength(request)
@@ -201,21 +201,9 @@ async function receive(
     checkLength(range, length)
   }
   if (length === 0) return
-  const body = bounded(requestBody(request))
-  await turn.append(range === undefined ? body : exactly(body, range.end - range.start), blobSize)
-}
-
-/** Pass a body on while `check` says nothing against the number of bytes: others push at the same time. */
-async function* counted(
-  body: AsyncIterable<Uint8Array>,
-  check: (passed: number) => void
-): AsyncGenerator<Uint8Array, void, void> {
-  let passed = 0
-  for await (const piece of body) {
-    passed += piece.length
-    check(passed)
-    yield piece
-  }
+  room.passed(length ?? 0)
+  const checks = range === undefined ? [room] : [room, exactly(range.end - range.start)]
+  await turn.append(new RequestBody(request.raw, ...checks), blobSize)
 }
 
 function progressHeaders(reply: FastifyReply, upload: Upload): FastifyReply {

@@ -1,4 +1,5 @@
 import { type ByteRange, OciError } from '@shoal/oci'
+import type { BodyCheck } from './request-body.ts'
 
 /**
  * The place of a chunk in its blob: `<first>-<last>`, both inclusive (OCI distribution, "Pushing a blob in chunks").
@@ -38,20 +39,15 @@ export function checkLength(range: ByteRange, length: number | undefined): void 
   throw new OciError('SIZE_INVALID', `Content-Range speaks of ${expected} bytes, Content-Length of ${length}`)
 }
 
-/**
- * Pass `body` on, and insist on its length in bytes.
- *
- * @throws OciError `SIZE_INVALID`; no byte too many is passed on
- */
-export async function* exactly(
-  body: AsyncIterable<Uint8Array>,
-  length: number
-): AsyncGenerator<Uint8Array, void, void> {
-  let left = length
-  for await (const piece of body) {
-    if (piece.length > left) throw new OciError('SIZE_INVALID', `more than the ${length} bytes of Content-Range came`)
-    left -= piece.length
-    yield piece
+/** Insist on the length of a body, bytes: no byte too many passes. */
+export function exactly(length: number): BodyCheck {
+  return {
+    passed: (bytes) => {
+      if (bytes > length) throw new OciError('SIZE_INVALID', `more than the ${length} bytes of Content-Range came`)
+    },
+    ended: (bytes) => {
+      if (bytes === length) return
+      throw new OciError('SIZE_INVALID', `${length - bytes} of the ${length} bytes of Content-Range did not come`)
+    }
   }
-  if (left > 0) throw new OciError('SIZE_INVALID', `${left} of the ${length} bytes of Content-Range did not come`)
 }
