@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Bitfield } from '@shoal/content'
-import { digestOf } from '@shoal/oci'
 import fc from 'fast-check'
 import {
   type PlannedPeer,
@@ -11,15 +10,8 @@ import {
   STARVING_MS
 } from '../src/blob/ask-planner.ts'
 import { openChunks, PICK_WINDOW_CHUNKS, type PickState, pickChunk } from '../src/blob/chunk-picker.ts'
-import {
-  Deadlines,
-  HEAD_DEADLINE_MS,
-  HEAD_REGISTRY_DEADLINE_MS,
-  RANGE_REGISTRY_DEADLINE_MS
-} from '../src/blob/deadlines.ts'
 import { Flights, MAX_COPIES } from '../src/blob/flights.ts'
 import { PeerPace } from '../src/blob/peer-pace.ts'
-import { MAX_PREFETCHES, MAX_WAITING_PREFETCHES, Prefetch } from '../src/blob/prefetch.ts'
 import { REPEAT_AFTER_MS, RepeatGate } from '../src/blob/repeat-gate.ts'
 import { SeedChooser } from '../src/blob/seed-chooser.ts'
 import { FAR_AFTER_MS, TAKEOVER_AFTER_MS } from '../src/blob/zones.ts'
@@ -367,56 +359,5 @@ describe('a plan', () => {
 
   it('does not ask those who sent a wrong chunk', () => {
     assert.deepEqual(planAsks(state([peer('agent', Bitfield.full(8), { distrusted: true })])), [])
-  })
-})
-
-describe('deadlines', () => {
-  it('hurry the head of a stream only when its reader has waited, and turn to the registry last', () => {
-    const deadlines = new Deadlines()
-    assert.deepEqual(deadlines.urgent([3], 3, 100, 0), [])
-    assert.deepEqual(deadlines.urgent([3], 3, 100, HEAD_DEADLINE_MS - 1), [])
-    assert.deepEqual(deadlines.urgent([3], 3, 100, HEAD_DEADLINE_MS), [{ index: 3, fromRegistry: false }])
-    assert.deepEqual(deadlines.urgent([3], 3, 100, HEAD_REGISTRY_DEADLINE_MS), [{ index: 3, fromRegistry: true }])
-    assert.deepEqual(deadlines.urgent([4], 4, 100, HEAD_REGISTRY_DEADLINE_MS), [], 'the next chunk is waited for anew')
-  })
-
-  it('hurry a range at once, with what follows, within the blob', () => {
-    const deadlines = new Deadlines()
-    const indexes = (now: number) => deadlines.urgent([98], 0, 100, now).map(({ index }) => index)
-    assert.deepEqual(indexes(0), [98, 99])
-    assert.equal(deadlines.urgent([98], 0, 100, 0)[0]?.fromRegistry, false)
-    assert.equal(deadlines.urgent([98], 0, 100, RANGE_REGISTRY_DEADLINE_MS)[0]?.fromRegistry, true)
-  })
-})
-
-describe('a prefetch', () => {
-  const named = (text: string) => digestOf(Buffer.from(text))
-
-  it('brings a few blobs at a time, in order, and those that fail do not stop the others', async () => {
-    const started: string[] = []
-    const ends: PromiseWithResolvers<void>[] = []
-    const prefetch = new Prefetch((digest) => {
-      started.push(digest)
-      const end = Promise.withResolvers<void>()
-      ends.push(end)
-      return end.promise
-    })
-    const digests = Array.from({ length: MAX_PREFETCHES + 3 }, (_, i) => named(String(i)))
-    for (const digest of digests) prefetch.add(digest)
-    assert.deepEqual(started, digests.slice(0, MAX_PREFETCHES))
-    prefetch.remove(digests[MAX_PREFETCHES] ?? named(''))
-    ends[0]?.reject(new Error('nobody has it'))
-    await new Promise((resolve) => setImmediate(resolve))
-    assert.deepEqual(started.slice(MAX_PREFETCHES), digests.slice(MAX_PREFETCHES + 1, MAX_PREFETCHES + 2))
-    prefetch.stop()
-    for (const { resolve } of ends) resolve()
-    await new Promise((resolve) => setImmediate(resolve))
-    assert.equal(started.length, MAX_PREFETCHES + 1)
-  })
-
-  it('does not grow without bound', () => {
-    const prefetch = new Prefetch(() => new Promise(() => undefined))
-    for (let i = 0; i < 2 * MAX_WAITING_PREFETCHES; i++) prefetch.add(named(String(i)))
-    assert.equal(prefetch.waiting, MAX_WAITING_PREFETCHES)
   })
 })
