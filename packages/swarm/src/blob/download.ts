@@ -371,14 +371,12 @@ export class Download implements SwarmListener {
   #finishIfWhole(): void {
     if (this.#over || this.#blob?.complete !== true) return
     this.#end()
-    for (const participant of this.#participants()) this.#requests?.takeAllBack(participant)
     this.#done.resolve()
   }
 
   #fail(error: Error): void {
     if (this.#over) return
     this.#end()
-    for (const participant of this.#participants()) this.#requests?.takeAllBack(participant)
     this.#blob?.fail(error)
     this.#opened.reject(error)
     this.#done.reject(error)
@@ -391,7 +389,10 @@ export class Download implements SwarmListener {
 
   #end(): void {
     this.#over = true
-    for (const participant of this.#participants()) this.#forgive(participant)
+    for (const participant of this.#participants()) {
+      this.#forgive(participant)
+      this.#requests?.takeAllBack(participant)
+    }
     this.#stopTick()
     this.#search.stop()
     this.#requests?.close()
