@@ -19,11 +19,10 @@ import {
 import { hold } from './holding.ts'
 import { MapSearch } from './map-search.ts'
 import type { Participant } from './participant.ts'
+import { ProgressTimes } from './progress-times.ts'
 import { isTurnOf } from './zones.ts'
 
 const TICK_MS = 100
-/** So many bytes are progress; what comes more slowly than this in a second is as good as nothing. */
-export const MIN_PROGRESS_BYTES = 64 * 1024
 
 /**
  * Brings one blob here: finds its chunk map, asks peers for chunks, checks what comes, and asks elsewhere for what is
@@ -54,13 +53,7 @@ export class Download implements SwarmListener {
   #planning = false
   #opening = false
   #over = false
-  /** Payload that has come from peers since it was last taken for progress. */
-  #unnotedBytes = 0
-  #peerProgressAt: number
-  /** The same without agents of other zones. */
-  #homeProgressAt: number
-  #startedAt: number
-  #progressAt: number
+  readonly #progressed: ProgressTimes
   #fromPeers = 0
   #fromRegistry = 0
   readonly #stopTick: () => void
@@ -72,10 +65,7 @@ export class Download implements SwarmListener {
     // Whoever asked may have gone; a failure is then nobody's business but the log's.
     this.opened.catch((error: unknown) => init.logger.debug({ error, digest: this.digest }, 'download not opened'))
     this.done.catch((error: unknown) => init.logger.debug({ error, digest: this.digest }, 'download failed'))
-    this.#peerProgressAt = init.clock.now()
-    this.#progressAt = this.#peerProgressAt
-    this.#homeProgressAt = this.#peerProgressAt
-    this.#startedAt = this.#peerProgressAt
+    this.#progressed = new ProgressTimes(init.clock.now())
     this.#search = new MapSearch({
       digest: init.swarm.digest,
       authorityKey: init.authorityKey,
@@ -147,16 +137,9 @@ export class Download implements SwarmListener {
     return this.#init.swarm.participants.values()
   }
 
-  /** Notes that something useful has come: a peer that sends a byte now and then does not count as one that serves. */
-  #arrived(participant: Participant, bytes: number): void {
-    const now = this.#init.clock.now()
-    if (participant.near || participant.role === 'registry') this.#homeProgressAt = now
-    this.#unnotedBytes += bytes
-    const needed = Math.min(MIN_PROGRESS_BYTES, this.#blob?.map.size ?? 0)
-    if (this.#unnotedBytes < needed) return
-    this.#unnotedBytes = 0
-    this.#peerProgressAt = now
-    this.#progressAt = this.#peerProgressAt
+  #arrived({ near, role }: Participant, bytes: number): void {
+    const isHome = near || role === 'registry'
+    this.#progressed.arrived(this.#init.clock.now(), bytes, isHome, this.#blob?.map.size ?? 0)
   }
 
   async #open(signed: SignedChunkMap): Promise<void> {
@@ -217,9 +200,7 @@ export class Download implements SwarmListener {
         })
       }
       this.#opened.resolve(blob)
-      this.#progressAt = clock.now()
-      this.#homeProgressAt = this.#progressAt
-      this.#startedAt = this.#progressAt
+      this.#progressed.start(clock.now())
       this.#plan()
       this.#finishIfWhole()
     } catch (error) {
@@ -287,7 +268,7 @@ export class Download implements SwarmListener {
     this.#init.transfer.received(from, bytes)
     if (from === 'registry') this.#fromRegistry += bytes
     else this.#fromPeers += bytes
-    this.#progressAt = this.#init.clock.now()
+    this.#progressed.at = this.#init.clock.now()
     this.#init.swarm.announce(index)
   }
 
@@ -328,9 +309,9 @@ export class Download implements SwarmListener {
       urgent: this.#deadlines.urgent(blob.awaited(), blob.have.firstMissing() ?? 0, blob.have.length, now),
       availability: (index) => swarm.availability(index),
       room: Math.min(chunks(roomBytes()), Math.max(1, chunks(pace.available))),
-      progressAt: this.#peerProgressAt,
-      homeProgressAt: this.#homeProgressAt,
-      startedAt: this.#startedAt,
+      progressAt: this.#progressed.fromPeersAt,
+      homeProgressAt: this.#progressed.fromHomeAt,
+      startedAt: this.#progressed.startedAt,
       owns: (index) => isTurnOf(peerId, this.digest, index, peers),
       now,
       random
@@ -350,9 +331,7 @@ export class Download implements SwarmListener {
     if (this.#over || blob === undefined) return
     const now = this.#init.clock.now()
     if (this.#heldBack || this.#init.pace.delayMs() > 0) {
-      this.#progressAt = now
-      this.#peerProgressAt = now
-      this.#homeProgressAt = now
+      this.#progressed.excuse(now)
       return
     }
     // A link to the registry is enough: its answer may be on its way.
@@ -362,9 +341,9 @@ export class Download implements SwarmListener {
       : held
         ? FALLBACK_DELAY_MS
         : LONE_FALLBACK_DELAY_MS
-    if (now - this.#peerProgressAt >= delay) this.#fallback?.start()
-    if (!this.#isSigned && now - this.#progressAt >= UNPROVEN_STALLED_MS) this.#failUnproven()
-    else if (now - this.#progressAt >= STALLED_MS) this.#fail(new DownloadStalledError(this.digest))
+    if (now - this.#progressed.fromPeersAt >= delay) this.#fallback?.start()
+    if (!this.#isSigned && now - this.#progressed.at >= UNPROVEN_STALLED_MS) this.#failUnproven()
+    else if (now - this.#progressed.at >= STALLED_MS) this.#fail(new DownloadStalledError(this.digest))
     else this.#plan()
   }
 
