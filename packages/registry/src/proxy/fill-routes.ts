@@ -12,7 +12,7 @@ export const PARTS_WAIT_MS = 2_000
 /** What the routes need. */
 export interface FillRoutesInit {
   readonly access: Access
-  readonly proxy: Pick<ProxyCache, 'begin' | 'resolve' | 'share' | 'sharing'>
+  readonly proxy: Pick<ProxyCache, 'begin' | 'resolve' | 'share' | 'sharing' | 'lateSharing'>
 }
 
 /**
@@ -54,6 +54,6 @@ async function answer(
   const proxied = proxy.resolve(repository, undefined)
   if (proxied === undefined) throw new OciError('NAME_UNKNOWN', 'that is no repository of an upstream')
   const { arriving, size } = await proxy.begin(proxied, digest)
-  const sharing = arriving === undefined ? undefined : proxy.share(arriving).id
+  const sharing = (arriving === undefined ? proxy.lateSharing(digest) : proxy.share(arriving))?.id
   await reply.send({ size, ...(sharing === undefined ? {} : { sharing }), parts: [], over: false })
 }

@@ -146,6 +146,11 @@ export class ProxyCache {
     return this.#sharings.share(blob)
   }
 
+  /** How a blob that is whole by now is, or was a moment ago, shared in the mesh: see `LATE_SHARING_MS`. */
+  lateSharing(digest: Digest): SharedParts | undefined {
+    return this.#sharings.late(digest)
+  }
+
   /** What was shared under this name and can still be had. */
   sharing(id: string): SharedParts | undefined {
     return this.#sharings.find(id)

@@ -16,6 +16,11 @@ export const PART_PATIENCE_MS = 1_000
 export const PART_INTERVAL_MS = 150
 /** For how long parts stay after the blob is whole or has failed. */
 export const PARTS_KEPT_MS = 60_000
+/**
+ * Who asks for a blob so soon after the last part was made still gets it in parts: those who began before have it in parts, and
+ * the whole would leave the registry once more. Shorter than agents keep parts.
+ */
+export const LATE_SHARING_MS = 10_000
 const LOOK_MS = 25
 const READ_BYTES = 256 * 1024
 
@@ -39,6 +44,8 @@ export class Sharings {
   readonly #init: SharingsInit
   readonly #byBlob = new Map<ArrivingBlob, SharedParts>()
   readonly #byId = new Map<string, SharedParts>()
+  /** Sharings that go on, or whose parts were all made not long ago. */
+  readonly #joinable = new Map<Digest, SharedParts>()
   readonly #stop = new AbortController()
 
   constructor(init: SharingsInit) {
@@ -52,8 +59,12 @@ export class Sharings {
     const sharing = new SharedParts(this.#init, blob, this.#stop.signal)
     this.#byBlob.set(blob, sharing)
     this.#byId.set(sharing.id, sharing)
+    this.#joinable.set(sharing.digest, sharing)
     const { clock, logger } = this.#init
     void sharing.done.then(() => {
+      clock.after(sharing.isWhole ? LATE_SHARING_MS : 0, () => {
+        if (this.#joinable.get(sharing.digest) === sharing) this.#joinable.delete(sharing.digest)
+      })
       clock.after(PARTS_KEPT_MS, () => {
         this.#byBlob.delete(blob)
         this.#byId.delete(sharing.id)
@@ -63,6 +74,11 @@ export class Sharings {
       })
     })
     return sharing
+  }
+
+  /** How a blob that is whole by now is, or was a moment ago, shared: see {@link LATE_SHARING_MS}. */
+  late(digest: Digest): SharedParts | undefined {
+    return this.#joinable.get(digest)
   }
 
   find(id: string): SharedParts | undefined {
@@ -87,6 +103,7 @@ export class SharedParts {
   readonly #blob: ArrivingBlob
   readonly #signal: AbortSignal
   readonly #parts: Part[] = []
+  #isWhole = false
   #more = Promise.withResolvers<void>()
   #isOver = false
 
@@ -103,6 +120,11 @@ export class SharedParts {
 
   get size(): number {
     return this.#blob.size
+  }
+
+  /** Whether all of the blob but what it holds back is in parts. */
+  get isWhole(): boolean {
+    return this.#isWhole
   }
 
   /** How much of it is in parts in the end, bytes. */
@@ -140,6 +162,7 @@ export class SharedParts {
           await sleep(PART_INTERVAL_MS, undefined, { signal: this.#signal })
         }
       }
+      this.#isWhole = this.#parts.length > 0
     } catch (error) {
       this.#init.logger.debug({ err: error, digest: this.digest }, 'a blob is not shared in parts any more')
     } finally {
