@@ -10,7 +10,7 @@ export interface ByteReader extends AsyncIterable<Uint8Array> {
    */
   fill(target: Uint8Array): Promise<number>
   /**
-   * Take nothing more. A `fill` under way ends, and touches its target no more.
+   * Take nothing more. A `fill` under way ends, with what it had or without, and touches its target no more.
    *
    * @param reason what further calls of `fill` throw
    */

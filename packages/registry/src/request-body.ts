@@ -65,9 +65,20 @@ export class RequestBody implements ByteReader {
     return await waiting.done.promise
   }
 
+  /**
+   * With a reason, what has come and was not given is dropped, and asking for more throws the reason: a client that
+   * asked how far its upload is, and goes on there on a new connection, must find it there.
+   */
   close(reason?: unknown): void {
     this.#rest.length = 0
-    this.#end(reason === undefined ? {} : { error: reason })
+    if (reason === undefined) {
+      this.#end({})
+      return
+    }
+    if (this.#waiting !== undefined) this.#waiting.filled = 0
+    // Also where all has come: what is dropped of it was not taken in.
+    this.#leave({ error: reason })
+    this.#answer()
   }
 
   #listen(): void {
@@ -123,11 +134,13 @@ export class RequestBody implements ByteReader {
   }
 
   #end(over: { readonly error?: unknown }): void {
-    if (this.#over === undefined) {
-      this.#over = over
-      this.#raw.pause()
-      this.#raw.off('data', this.#take).off('end', this.#ended).off('error', this.#failed).off('close', this.#gone)
-    }
+    if (this.#over === undefined) this.#leave(over)
     this.#answer()
+  }
+
+  #leave(over: { readonly error?: unknown }): void {
+    if (this.#over === undefined) this.#raw.pause()
+    this.#over = over
+    this.#raw.off('data', this.#take).off('end', this.#ended).off('error', this.#failed).off('close', this.#gone)
   }
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { PassThrough, Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { it } from 'node:test'
@@ -72,12 +73,24 @@ it('touches no buffer once it is closed, and leaves the rest to others', async (
   raw.write(Buffer.of(1))
   await settled()
   body.close(new Error('a newer request goes on'))
-  assert.equal(await filled, 1)
+  await assert.rejects(filled, /a newer request/, 'what was not given by then is not given any more')
   await assert.rejects(body.fill(target), /a newer request/)
   const rest = raw.toArray()
   raw.end(Buffer.of(2))
   assert.deepEqual(Buffer.concat(await rest), Buffer.of(2))
   assert.deepEqual([...target.subarray(0, 2)], [1, 0])
+})
+
+it('does not take a body that was closed with a rest for one that came whole', async () => {
+  const raw = new PassThrough()
+  const body = new RequestBody(raw)
+  const ended = once(raw, 'end')
+  raw.end(Buffer.alloc(20, 1))
+  const target = new Uint8Array(10)
+  assert.equal(await body.fill(target), 10)
+  await ended
+  body.close(new Error('a newer request goes on'))
+  await assert.rejects(body.fill(target), /a newer request/)
 })
 
 it('insists on a length', async () => {
