@@ -63,13 +63,22 @@ export class Holdings {
     })
   }
 
-  /** @returns whether it was there. */
-  async removeManifest(repository: string, digest: Digest, events?: readonly NewEvent[]): Promise<boolean> {
+  /**
+   * @param isFixed whether a tag has to stay
+   * @returns whether it was there.
+   * @throws TagFixedError when one of its tags has to stay
+   */
+  async removeManifest(
+    repository: string,
+    digest: Digest,
+    events?: readonly NewEvent[],
+    isFixed?: (tag: string) => boolean
+  ): Promise<boolean> {
     const { metadata, quotas } = this.#init
     return await quotas.removing(
       repository,
       digest,
-      async () => await metadata.deleteManifest(repository, digest, events)
+      async () => await metadata.deleteManifest(repository, digest, events, isFixed)
     )
   }
 }

@@ -177,7 +177,12 @@ export class LevelMetadata implements Metadata {
     for await (const [, manifest] of this.#manifests.entries(range)) yield manifest
   }
 
-  async deleteManifest(repository: string, digest: Digest, events?: readonly NewEvent[]): Promise<boolean> {
+  async deleteManifest(
+    repository: string,
+    digest: Digest,
+    events?: readonly NewEvent[],
+    isFixed?: (tag: string) => boolean
+  ): Promise<boolean> {
     return await this.#lock.run(repository, async () => {
       const manifest = await this.manifest(repository, digest)
       if (manifest === undefined) return false
@@ -192,6 +197,7 @@ export class LevelMetadata implements Metadata {
         writes.push(this.#users.del(`${repository}:${each}:${digest}`))
       }
       for await (const { tag } of this.tagged(repository, digest)) {
+        if (isFixed?.(tag) === true) throw new TagFixedError(tag)
         writes.push(this.#tagged.del(`${key}:${tag}`), this.#tags.del(`${repository}:${tag}`))
       }
       if (manifest.subject !== undefined) {

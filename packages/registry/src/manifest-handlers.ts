@@ -33,7 +33,7 @@ export const MANIFEST_TAGS_MAX = 100
 /** What the manifest routes need. */
 export interface ManifestHandlersInit {
   readonly store: Pick<BlobStore, 'ingest' | 'stat'>
-  readonly metadata: Pick<Metadata, 'deleteTag' | 'hasBlob' | 'hasRepository' | 'manifest' | 'tag' | 'tagged'>
+  readonly metadata: Pick<Metadata, 'deleteTag' | 'hasBlob' | 'hasRepository' | 'manifest' | 'tag'>
   readonly holdings: Pick<Holdings, 'addManifest' | 'removeManifest'>
   readonly leases: Pick<Leases, 'extend' | 'holding'>
   readonly policies: Policies
@@ -133,9 +133,7 @@ export class ManifestHandlers {
           { tags, fixed, references, ...referrer, events: told },
           async () => await storeBytes(store, digest, bytes)
         )
-        .catch((error: unknown) => {
-          throw error instanceof TagFixedError ? tagImmutable(name, error.tag) : error
-        })
+        .catch(refuseFixed(name))
       return lacking
     })
     seeder.announce(digest)
@@ -159,14 +157,15 @@ export class ManifestHandlers {
     let isRemoved: boolean
     if (reference.includes(':')) {
       const digest = parseDigest(reference)
-      for await (const { tag } of metadata.tagged(name, digest)) {
-        if (policies.isImmutable(name, tag)) throw tagImmutable(name, tag)
-      }
       const told = events.of(request, 'delete', [{ kind: 'manifest', repository: name, digest }])
-      isRemoved = await holdings.removeManifest(name, digest, told)
+      const isFixed = (tag: string): boolean => policies.isImmutable(name, tag)
+      isRemoved = await holdings.removeManifest(name, digest, told, isFixed).catch(refuseFixed(name))
     } else {
-      const isThere = (await metadata.tag(name, reference)) !== undefined
-      if (isThere && policies.isImmutable(name, reference)) throw tagImmutable(name, reference)
+      if (policies.isImmutable(name, reference)) {
+        // One that is not there is left alone too: it may be set just now.
+        const isThere = (await metadata.tag(name, reference)) !== undefined
+        throw isThere ? tagImmutable(name, reference) : manifestUnknown(name, reference)
+      }
       const told = events.of(request, 'delete', [{ kind: 'tag', repository: name, tag: reference }])
       isRemoved = await metadata.deleteTag(name, reference, undefined, told)
     }
@@ -204,6 +203,13 @@ export class ManifestHandlers {
       missing.push(digest)
     }
     return missing
+  }
+}
+
+/** What the metadata says of an immutable tag, as clients are told. */
+function refuseFixed(name: string): (error: unknown) => never {
+  return (error) => {
+    throw error instanceof TagFixedError ? tagImmutable(name, error.tag) : error
   }
 }
 

@@ -86,10 +86,18 @@ export class MemoryMetadata implements Metadata {
     }
   }
 
-  async deleteManifest(repository: string, digest: Digest): Promise<boolean> {
+  async deleteManifest(
+    repository: string,
+    digest: Digest,
+    _events?: Parameters<Metadata['deleteManifest']>[2],
+    isFixed?: (tag: string) => boolean
+  ): Promise<boolean> {
     const found = this.#repositories.get(repository)
     const manifest = found?.manifests.get(digest)
     if (found === undefined || manifest === undefined) return false
+    for (const [tag, named] of found.tags) {
+      if (named.digest === digest && isFixed?.(tag) === true) throw new TagFixedError(tag)
+    }
     found.manifests.delete(digest)
     found.references.delete(digest)
     found.pulls.delete(digest)

@@ -165,9 +165,16 @@ export interface Metadata {
   /**
    * Remove a manifest with all the tags that name it and its place among the referrers.
    *
+   * @param isFixed whether a tag has to stay
    * @returns whether there was one.
+   * @throws TagFixedError when one of its tags has to stay; nothing is removed then
    */
-  deleteManifest(repository: string, digest: Digest, events?: readonly NewEvent[]): Promise<boolean>
+  deleteManifest(
+    repository: string,
+    digest: Digest,
+    events?: readonly NewEvent[],
+    isFixed?: (tag: string) => boolean
+  ): Promise<boolean>
 
   /** Remember when manifests were pulled; those that are not there are passed over. Not durable at once. */
   recordPulls(pulls: readonly PullRecord[]): Promise<void>

@@ -88,6 +88,17 @@ export function metadataContract(name: string, open: (t: TestContext) => Promise
       assert.deepEqual(await listed(metadata.referrers('app2', subject)), [A])
     })
 
+    it('deletes no manifest of which a tag has to stay', async (t) => {
+      const metadata = await open(t)
+      await metadata.putManifest('app', record(A), { references: [], tags: ['latest', 'v1'] })
+      const isFixed = (tag: string): boolean => tag === 'v1'
+      await assert.rejects(metadata.deleteManifest('app', A, [], isFixed), { code: 'TAG_FIXED', tag: 'v1' })
+      assert.deepEqual(await metadata.tags('app', { limit: 9 }), ['latest', 'v1'])
+      assert.deepEqual(await metadata.manifest('app', A), record(A))
+      await metadata.deleteTag('app', 'v1')
+      assert.equal(await metadata.deleteManifest('app', A, [], isFixed), true)
+    })
+
     it('never leaves a tag without a manifest when both change at the same time', async (t) => {
       const metadata = await open(t)
       for (let round = 0; round < 10; round++) {

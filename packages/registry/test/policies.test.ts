@@ -3,6 +3,7 @@ import { it } from 'node:test'
 import { type Digest, digestOf } from '@shoal/oci'
 import fc from 'fast-check'
 import { expiredTags } from '../src/gc/retention.ts'
+import { LevelMetadata } from '../src/level-metadata.ts'
 import { Policies } from '../src/policies.ts'
 import { collect } from './gc-harness.ts'
 import {
@@ -116,6 +117,35 @@ it('does not move or remove an immutable tag', async (t) => {
   assert.equal(await harness.store.stat(digestOf(other)), undefined)
   assert.equal((await putManifest(harness, 'app', 'v1', imageManifest(config, []))).status, 201)
   assert.equal((await harness.request('/v2/app/manifests/latest', { method: 'DELETE' })).status, 202)
+})
+
+it('does not remove an immutable tag that is set while it is asked to', async (t) => {
+  const harness = await startRegistry(t, { policies: [{ prefix: '', immutableTags: ['v*'] }] })
+  const manifest = imageManifest(Buffer.from('{"version":"latest"}'), [])
+  const digest = await pushVersion(harness, 'app', 'latest')
+  const inBetween = async (): Promise<void> => {
+    assert.equal((await putManifest(harness, 'app', 'v2', manifest)).status, 201)
+  }
+  const { deleteManifest, deleteTag } = LevelMetadata.prototype
+  t.mock.method(
+    LevelMetadata.prototype,
+    'deleteManifest',
+    async function (this: LevelMetadata, ...args: Parameters<LevelMetadata['deleteManifest']>) {
+      await inBetween()
+      return await deleteManifest.apply(this, args)
+    }
+  )
+  t.mock.method(
+    LevelMetadata.prototype,
+    'deleteTag',
+    async function (this: LevelMetadata, ...args: Parameters<LevelMetadata['deleteTag']>) {
+      await inBetween()
+      return await deleteTag.apply(this, args)
+    }
+  )
+  assert.equal((await harness.request('/v2/app/manifests/v2', { method: 'DELETE' })).status, 404)
+  assert.equal((await harness.request(`/v2/app/manifests/${digest}`, { method: 'DELETE' })).status, 403)
+  assert.deepEqual(await tags(harness, 'app'), ['latest', 'v2'])
 })
 
 it('a push cannot exceed a quota, on any way in, and leaves nothing', async (t) => {
