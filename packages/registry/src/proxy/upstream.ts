@@ -180,16 +180,24 @@ export class Upstream {
     options: { range?: ByteRange; ifRange?: string | undefined; signal: AbortSignal }
   ): Promise<UpstreamBlob | undefined> {
     const leave = await this.#gate.enter(options.signal)
+    const over = new AbortController()
+    const signal = AbortSignal.any([options.signal, over.signal])
     try {
       this.#assertUp()
       const opened = await this.#noted(options.signal, async () => {
-        return await this.#client.getBlob(repository, digest, options)
+        return await this.#client.getBlob(repository, digest, { ...options, signal })
       })
       if (opened === undefined) {
         leave()
         return undefined
       }
-      return { size: opened.size, etag: opened.etag, body: this.#paced(opened.body, options.signal, leave) }
+      const body = this.#paced(opened.body, signal, () => {
+        leave()
+        // A body of which nothing was read keeps its connection otherwise.
+        over.abort()
+      })
+      await body.next()
+      return { size: opened.size, etag: opened.etag, body }
     } catch (error) {
       leave()
       throw error
@@ -201,19 +209,21 @@ export class Upstream {
     await this.#client.close()
   }
 
+  /** The first piece is empty: with it begins what ends with `end`, which `return` alone would not run. */
   async *#paced(
     body: AsyncIterable<Uint8Array>,
     signal: AbortSignal,
-    leave: () => void
+    end: () => void
   ): AsyncGenerator<Uint8Array, void, void> {
     try {
+      yield new Uint8Array()
       for await (const piece of body) {
         await this.#limiter.take(piece.length, { signal })
         this.#metrics.bytes(this.host, piece.length)
         yield piece
       }
     } finally {
-      leave()
+      end()
     }
   }
 

@@ -110,6 +110,24 @@ describe('a proxied blob', () => {
     )
   })
 
+  it('that has another size than its manifest says leaves the place and the connection to the next one', async (t) => {
+    const { proxy, upstream } = await startSite(t, { requests: 1 })
+    const said = randomBytes(1_000)
+    upstream.image('library/other', '1', [said])
+    await (await proxy.request('/v2/other/manifests/1?ns=docker.io')).text()
+    const ended = Promise.withResolvers<void>()
+    upstream.fault = (request, response) => {
+      if (!request.url?.includes(digestOf(said))) return false
+      response.once('close', ended.resolve)
+      sendHead(response, Buffer.alloc(2_000), 1_000, () => undefined)
+      return true
+    }
+    const wrong = await proxy.request(`/v2/other/blobs/${digestOf(said)}?ns=docker.io`)
+    assert.notEqual(wrong.status, 200)
+    await ended.promise
+    assert.deepEqual(await bytesOf(await proxy.request(blobPath, { signal: AbortSignal.timeout(5_000) })), layer)
+  })
+
   it('that is nowhere is a 404, and one that cannot be asked for a 502', async (t) => {
     const { proxy, upstream } = await startSite(t)
     const path = `/v2/app/blobs/${digestOf(Buffer.from('no such'))}?ns=docker.io`
