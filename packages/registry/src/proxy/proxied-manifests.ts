@@ -53,6 +53,8 @@ export class ProxiedManifests {
   readonly #init: ProxiedManifestsInit
   readonly #checked = new Map<string, Checked>()
   readonly #flights = new Map<string, Promise<Freshness>>()
+  /** Questions that somebody has waited for long enough, and that are not answered yet. */
+  readonly #late = new Map<Upstream, Set<Promise<Freshness>>>()
 
   constructor(init: ProxiedManifestsInit) {
     this.#init = init
@@ -75,7 +77,7 @@ export class ProxiedManifests {
     const checked = this.#recent(upstream, name, reference)
     if (checked !== undefined) return checked.freshness
     if (upstream.down) return 'stale'
-    return await this.#hedged(this.#fly(upstream, name, reference, known), name, reference)
+    return await this.#hedged(upstream, this.#fly(upstream, name, reference, known), name, reference)
   }
 
   async #haveDigest(upstream: Upstream, name: ProxiedName, digest: Digest): Promise<Freshness> {
@@ -83,12 +85,21 @@ export class ProxiedManifests {
     return await this.#fly(upstream, name, digest, undefined)
   }
 
-  /** The answer, or what is known if that does not come, or not soon. */
-  async #hedged(flight: Promise<Freshness>, name: ProxiedName, reference: string): Promise<Freshness> {
+  /** The answer, or what is known if that does not come, or not soon: at once while the upstream keeps others waiting. */
+  async #hedged(
+    upstream: Upstream,
+    flight: Promise<Freshness>,
+    name: ProxiedName,
+    reference: string
+  ): Promise<Freshness> {
     const { clock, logger } = this.#init
     const late = Promise.withResolvers<Freshness>()
-    const cancel = clock.after(TAG_HEDGE_MS, () => late.resolve('stale'))
+    const cancel = clock.after(TAG_HEDGE_MS, () => {
+      late.resolve('stale')
+      this.#noteLate(upstream, flight)
+    })
     try {
+      if (this.#late.has(upstream)) return 'stale'
       return await Promise.race([flight, late.promise])
     } catch (error) {
       logger.info({ err: error, repository: name.local, reference }, 'a tag is served as it was known')
@@ -97,6 +108,16 @@ export class ProxiedManifests {
       cancel()
       flight.catch((error: unknown) => logger.debug({ err: error, repository: name.local, reference }, 'no new tag'))
     }
+  }
+
+  #noteLate(upstream: Upstream, flight: Promise<Freshness>): void {
+    const late = this.#late.get(upstream) ?? new Set()
+    this.#late.set(upstream, late.add(flight))
+    const over = (): void => {
+      late.delete(flight)
+      if (late.size === 0 && this.#late.get(upstream) === late) this.#late.delete(upstream)
+    }
+    flight.then(over, over)
   }
 
   /** One question at a time for each manifest. */

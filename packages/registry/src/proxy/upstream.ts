@@ -77,6 +77,8 @@ export class Upstream {
   readonly #client: RegistryClient
   readonly #breaker: RegistryBreaker
   readonly #gate: RequestGate
+  /** Blobs pass it first: they leave a place for what is small, which would wait for all of them otherwise. */
+  readonly #blobGate: RequestGate
   readonly #limiter: RateLimiter
   readonly #metrics: ProxyMetrics
   readonly #answerTimeoutMs: number
@@ -110,7 +112,9 @@ export class Upstream {
       maxProbeIntervalMs: Math.max(PROBE_INTERVAL_MS, MAX_PROBE_INTERVAL_MS),
       probeTimeoutMs: PROBE_TIMEOUT_MS
     })
-    this.#gate = new RequestGate({ max: config.requests ?? DEFAULT_UPSTREAM_REQUESTS })
+    const requests = config.requests ?? DEFAULT_UPSTREAM_REQUESTS
+    this.#gate = new RequestGate({ max: requests })
+    this.#blobGate = new RequestGate({ max: Math.max(1, requests - 1) })
     this.#limiter = new RateLimiter({ bytesPerSecond: config.bytesPerSecond })
     this.#allow = config.allow?.map(globPattern)
     this.#deny = (config.deny ?? []).map(globPattern)
@@ -118,7 +122,8 @@ export class Upstream {
 
   get status(): UpstreamStatus {
     const { host, url } = this.config
-    return { host, url, up: !this.down, running: this.#gate.running, waiting: this.#gate.waiting }
+    const waiting = this.#gate.waiting + this.#blobGate.waiting
+    return { host, url, up: !this.down, running: this.#gate.running, waiting }
   }
 
   /** Whether it is not asked at the moment. */
@@ -179,17 +184,25 @@ export class Upstream {
     digest: Digest,
     options: { range?: ByteRange; ifRange?: string | undefined; signal: AbortSignal }
   ): Promise<UpstreamBlob | undefined> {
-    const leave = await this.#gate.enter(options.signal)
+    const leave = await this.#enterBlob(options.signal)
+    const over = new AbortController()
+    const signal = AbortSignal.any([options.signal, over.signal])
     try {
       this.#assertUp()
       const opened = await this.#noted(options.signal, async () => {
-        return await this.#client.getBlob(repository, digest, options)
+        return await this.#client.getBlob(repository, digest, { ...options, signal })
       })
       if (opened === undefined) {
         leave()
         return undefined
       }
-      return { size: opened.size, etag: opened.etag, body: this.#paced(opened.body, options.signal, leave) }
+      const body = this.#paced(opened.body, signal, () => {
+        leave()
+        // A body of which nothing was read keeps its connection otherwise.
+        over.abort()
+      })
+      await body.next()
+      return { size: opened.size, etag: opened.etag, body }
     } catch (error) {
       leave()
       throw error
@@ -201,19 +214,35 @@ export class Upstream {
     await this.#client.close()
   }
 
+  async #enterBlob(signal: AbortSignal): Promise<() => void> {
+    const leaveBlobs = await this.#blobGate.enter(signal)
+    try {
+      const leave = await this.#gate.enter(signal)
+      return () => {
+        leave()
+        leaveBlobs()
+      }
+    } catch (error) {
+      leaveBlobs()
+      throw error
+    }
+  }
+
+  /** The first piece is empty: with it begins what ends with `end`, which `return` alone would not run. */
   async *#paced(
     body: AsyncIterable<Uint8Array>,
     signal: AbortSignal,
-    leave: () => void
+    end: () => void
   ): AsyncGenerator<Uint8Array, void, void> {
     try {
+      yield new Uint8Array()
       for await (const piece of body) {
         await this.#limiter.take(piece.length, { signal })
         this.#metrics.bytes(this.host, piece.length)
         yield piece
       }
     } finally {
-      leave()
+      end()
     }
   }
 

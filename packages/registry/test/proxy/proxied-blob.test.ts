@@ -110,6 +110,47 @@ describe('a proxied blob', () => {
     )
   })
 
+  it('that has another size than its manifest says leaves the place and the connection to the next one', async (t) => {
+    const { proxy, upstream } = await startSite(t, { requests: 1 })
+    const said = randomBytes(1_000)
+    upstream.image('library/other', '1', [said])
+    await (await proxy.request('/v2/other/manifests/1?ns=docker.io')).text()
+    const ended = Promise.withResolvers<void>()
+    upstream.fault = (request, response) => {
+      if (!request.url?.includes(digestOf(said))) return false
+      response.once('close', ended.resolve)
+      sendHead(response, Buffer.alloc(2_000), 1_000, () => undefined)
+      return true
+    }
+    const wrong = await proxy.request(`/v2/other/blobs/${digestOf(said)}?ns=docker.io`)
+    assert.notEqual(wrong.status, 200)
+    await ended.promise
+    assert.deepEqual(await bytesOf(await proxy.request(blobPath, { signal: AbortSignal.timeout(5_000) })), layer)
+  })
+
+  it('and others like it leave a place for what is small', async (t) => {
+    const { proxy, upstream } = await startSite(t, { requests: 2 })
+    const layers = [randomBytes(200_000), randomBytes(200_000)]
+    upstream.image('library/large', '1', layers)
+    const held: (() => void)[] = []
+    upstream.fault = (request, response) => {
+      const bytes = layers.find((each) => request.url?.includes(digestOf(each)) === true)
+      if (bytes === undefined) return false
+      sendHead(response, bytes, 1_000, () => held.push(() => response.end(bytes.subarray(1_000))))
+      return true
+    }
+    await (await proxy.request('/v2/large/manifests/1?ns=docker.io')).text()
+    const pulls = layers.map(async (each) => await proxy.request(`/v2/large/blobs/${digestOf(each)}?ns=docker.io`))
+    await until(() => held.length > 0)
+    await until(async () => /_queue\{[^}]*"waiting"\} 1/.test(await proxy.metrics.metrics()) || held.length > 1)
+    const manifest = await proxy.request('/v2/app/manifests/1?ns=docker.io', { signal: AbortSignal.timeout(5_000) })
+    assert.equal(manifest.status, 200)
+    held.shift()?.()
+    await until(() => held.length > 0)
+    held.shift()?.()
+    for (const [index, pull] of pulls.entries()) assert.deepEqual(await bytesOf(await pull), layers[index])
+  })
+
   it('that is nowhere is a 404, and one that cannot be asked for a 502', async (t) => {
     const { proxy, upstream } = await startSite(t)
     const path = `/v2/app/blobs/${digestOf(Buffer.from('no such'))}?ns=docker.io`
