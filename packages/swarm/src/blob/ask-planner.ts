@@ -8,7 +8,10 @@ import { farLeave } from './zones.ts'
 
 /** A leech to which nothing has come for this long is starving, and may ask the registry again. */
 export const STARVING_MS = 1_000
-/** An agent that needs longer than this for what it was asked for already, or sends nothing of it, does not count as one that can be asked. */
+/**
+ * An agent that needs longer than this for what it was asked for already, or sends nothing of it for so long, does not count as
+ * one that can be asked.
+ */
 export const MAX_BACKLOG_SECONDS = 2
 /** What a starving leech asks the registry for at a time: others are likely to have it soon. */
 const STARVING_CHUNKS = 1

@@ -212,8 +212,8 @@ export class ChunkRequests {
   }
 
   /**
-   * A registry is not told of what comes in. One that was to send a chunk that is here must know why it need not, or it takes the chunk
-   * for lost, and sends it to whoever asks next, who has it too.
+   * A registry is not told of what comes in. One that was to send a chunk that is here must know why it need not, or it
+   * takes the chunk for lost, and sends it to whoever asks next, who has it too.
    */
   #tellHeld({ role, link }: Participant, indexes: readonly number[]): void {
     const { channel, blob } = this.#init
