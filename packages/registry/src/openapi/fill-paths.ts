@@ -37,7 +37,8 @@ export const FILL_PATHS: Schema = {
                   size: BYTES,
                   sharing: {
                     type: 'string',
-                    description: 'Under which name its parts are to be had; missing when it is whole, but for ten seconds after the last part was made.'
+                    description:
+                      'Under which name its parts are to be had; missing when it is whole, but for ten seconds after the last part was made.'
                   },
                   parts: {
                     type: 'array',
