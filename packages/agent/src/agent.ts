@@ -63,7 +63,7 @@ export async function createAgent(init: AgentInit): Promise<Agent> {
   const clock = init.clock ?? systemClock
   const breaker = new RegistryBreaker({ client, clock, logger })
   const upstreams = new UpstreamNames({ ask: init.askUpstreams ?? (() => Promise.resolve([])), clock, logger })
-  const fills = new FillClient(client)
+  const fills = new FillClient(client, swarm.peerId)
   const { transfer } = init
   const upstream = new UpstreamFetcher({ store, swarm, client, fills, breaker, upstreams, transfer, clock, logger })
   const blobs = new BlobFetcher({ store, swarm, names, upstream })

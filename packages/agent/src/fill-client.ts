@@ -21,14 +21,19 @@ export interface FillAnswer {
   readonly parts: readonly Part[]
   /** Whether no further parts come. */
   readonly over: boolean
+  /** Whether nobody else wants it, so that no parts are made. */
+  readonly alone: boolean
 }
 
 /** Asks the registry for blobs of upstreams: `GET /api/v1/fills/<digest>`. */
 export class FillClient {
   readonly #client: Pick<RegistryClient, 'get' | 'host'>
+  readonly #asker: string
 
-  constructor(client: Pick<RegistryClient, 'get' | 'host'>) {
+  /** @param asker by which this node is told from others */
+  constructor(client: Pick<RegistryClient, 'get' | 'host'>, asker: string) {
     this.#client = client
+    this.#asker = asker
   }
 
   /**
@@ -44,7 +49,7 @@ export class FillClient {
     options: { signal: AbortSignal; shared?: { sharing: string; after: number } }
   ): Promise<FillAnswer | undefined> {
     const { shared, signal } = options
-    const query = new URLSearchParams({ repository })
+    const query = new URLSearchParams({ repository, asker: this.#asker })
     if (shared !== undefined) {
       query.set('sharing', shared.sharing)
       query.set('after', String(shared.after))
@@ -71,7 +76,7 @@ function parseAnswer(text: string): FillAnswer | undefined {
   } catch {
     return undefined
   }
-  const { over, parts, sharing, size } = (typeof body === 'object' && body !== null ? body : {}) as Record<
+  const { alone, over, parts, sharing, size } = (typeof body === 'object' && body !== null ? body : {}) as Record<
     string,
     unknown
   >
@@ -83,7 +88,8 @@ function parseAnswer(text: string): FillAnswer | undefined {
       : []
   })
   if (list.length !== parts.length) return undefined
-  return { size, sharing: typeof sharing === 'string' ? sharing : undefined, parts: list, over: over === true }
+  const shared = typeof sharing === 'string' ? sharing : undefined
+  return { size, sharing: shared, parts: list, over: over === true, alone: alone === true }
 }
 
 function isSize(value: unknown): value is number {

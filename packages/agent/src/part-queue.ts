@@ -3,9 +3,20 @@ import type { FillAnswer, Part } from './fill-client.ts'
 
 /** Parts that were begun and not read yet. */
 export const PARTS_AHEAD = 8
+/**
+ * Who read the blob alone goes over to parts, when others come, once there are parts of all but so much of what he has:
+ * until they are made he need not wait for them. Bytes.
+ */
+export const PARTS_BEHIND_BYTES = 16 * 1024 * 1024
 /** The registry is asked for parts again, after it could not be, for so long. */
 const PATIENCE_MS = 30_000
 const RETRY_MS = 500
+
+/** A part, and where in the blob it is. */
+export interface PlacedPart extends Part {
+  /** Bytes of the blob before it. */
+  readonly at: number
+}
 
 /** What a queue needs. */
 export interface PartQueueInit {
@@ -13,8 +24,10 @@ export interface PartQueueInit {
   readonly ask: (after: number) => Promise<FillAnswer | undefined>
   /** The name under which the parts are shared. */
   readonly sharing: string
+  /** Whether nobody else wants the blob yet. */
+  readonly alone: boolean
   /** Called for each part as soon as it is known and there is room. */
-  readonly begin: (part: Part) => void
+  readonly begin: (part: PlacedPart) => void
   readonly clock: Clock
   readonly signal: AbortSignal
 }
@@ -22,20 +35,42 @@ export interface PartQueueInit {
 /** The parts of one blob in their order. The registry is asked for the next ones while the first ones are read. */
 export class PartQueue {
   readonly #init: PartQueueInit
-  readonly #waiting: Part[] = []
+  readonly #waiting: PlacedPart[] = []
   #known = 0
+  /** Bytes of the blob up to the end of the last known part. */
+  #end = 0
+  #isAlone: boolean
   #isOver = false
+  #isEnded = false
   #failure: unknown
   #news = Promise.withResolvers<void>()
   #room = Promise.withResolvers<void>()
 
   constructor(init: PartQueueInit) {
     this.#init = init
+    this.#isAlone = init.alone
     void this.#run()
   }
 
+  /**
+   * Say that the blob is here up to a position: parts before it are passed over.
+   *
+   * @returns whether it is to be read on without parts
+   */
+  passes(position: number): boolean {
+    while (this.#waiting[0] !== undefined && isBefore(this.#waiting[0], position)) this.#waiting.shift()
+    this.#room.resolve()
+    return this.#isAlone || this.#end + PARTS_BEHIND_BYTES < position
+  }
+
+  /** No parts are wanted any more. */
+  end(): void {
+    this.#isEnded = true
+    this.#room.resolve()
+  }
+
   /** @throws what asking the registry throws, when that goes on for too long */
-  async *parts(): AsyncGenerator<Part, void, void> {
+  async *parts(): AsyncGenerator<PlacedPart, void, void> {
     for (;;) {
       const part = this.#waiting.shift()
       if (part !== undefined) {
@@ -50,18 +85,10 @@ export class PartQueue {
   /** Never throws. */
   async #run(): Promise<void> {
     try {
-      while (!this.#isOver) {
-        const { over, parts } = await this.#more()
-        for (const part of parts) {
-          while (this.#waiting.length >= PARTS_AHEAD) {
-            this.#room = Promise.withResolvers<void>()
-            await this.#room.promise
-          }
-          this.#known++
-          this.#init.begin(part)
-          this.#waiting.push(part)
-          this.#tell()
-        }
+      while (!this.#isOver && !this.#isEnded) {
+        const { alone, over, parts } = await this.#more()
+        this.#isAlone = alone
+        for (const part of parts) await this.#add(part)
         this.#isOver = over
       }
     } catch (error) {
@@ -70,12 +97,26 @@ export class PartQueue {
     this.#tell()
   }
 
+  async #add(part: Part): Promise<void> {
+    while (this.#waiting.length >= PARTS_AHEAD && !this.#isEnded) {
+      this.#room = Promise.withResolvers<void>()
+      await this.#room.promise
+    }
+    if (this.#isEnded) return
+    const placed = { ...part, at: this.#end }
+    this.#known++
+    this.#end += part.size
+    this.#init.begin(placed)
+    this.#waiting.push(placed)
+    this.#tell()
+  }
+
   #tell(): void {
     this.#news.resolve()
     this.#news = Promise.withResolvers<void>()
   }
 
-  async #more(): Promise<Pick<FillAnswer, 'over' | 'parts'>> {
+  async #more(): Promise<Pick<FillAnswer, 'alone' | 'over' | 'parts'>> {
     const { ask, clock, sharing, signal } = this.#init
     const since = clock.now()
     for (;;) {
@@ -83,7 +124,7 @@ export class PartQueue {
       try {
         const answer = await ask(this.#known)
         // Another sharing, or none, is of another try: what came here is of this one, and the digest tells in the end.
-        return answer?.sharing === sharing ? answer : { parts: [], over: true }
+        return answer?.sharing === sharing ? answer : { parts: [], over: true, alone: true }
       } catch (error) {
         signal.throwIfAborted()
         if (clock.now() - since > PATIENCE_MS) throw error
@@ -91,4 +132,9 @@ export class PartQueue {
       }
     }
   }
+}
+
+/** Whether a part ends before a position. */
+export function isBefore({ at, size }: PlacedPart, position: number): boolean {
+  return at + size <= position
 }

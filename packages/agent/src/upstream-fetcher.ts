@@ -3,7 +3,7 @@ import type { Digest, RegistryClient } from '@shoal/oci'
 import type { AgentSwarm, Clock, Logger, RegistryBreaker, TransferMetrics } from '@shoal/swarm'
 import type { BlobName } from './blob-names.ts'
 import type { FillAnswer, FillClient } from './fill-client.ts'
-import { PartQueue } from './part-queue.ts'
+import { isBefore, PartQueue, type PlacedPart } from './part-queue.ts'
 import { PartReader } from './part-reader.ts'
 
 /** What was fetched in parts is kept in parts for so long, for the others who do. */
@@ -12,7 +12,7 @@ export const PARTS_KEPT_MS = 30_000
 /** What fetching from upstreams needs. */
 export interface UpstreamFetcherInit {
   readonly store: Pick<ContentStore, 'delete' | 'ingest' | 'open'>
-  readonly swarm: Pick<AgentSwarm, 'fetch'>
+  readonly swarm: Pick<AgentSwarm, 'downloadLimiter' | 'fetch'>
   readonly client: Pick<RegistryClient, 'getBlob' | 'headManifest'>
   readonly fills: Pick<FillClient, 'ask'>
   readonly breaker: Pick<RegistryBreaker, 'down'>
@@ -101,29 +101,53 @@ export class UpstreamFetcher {
     return blob
   }
 
-  /** Puts the parts together as they come, and lets the mesh know of the whole. */
+  /** Takes the bytes as they come, alone or in parts, and lets the mesh know of the whole. */
   async #follow(blob: ArrivingBlob, repository: string, answer: FillAnswer): Promise<void> {
     const { signal } = this.#controller
     const got: Digest[] = []
+    const { clock, fills } = this.#init
+    const { digest } = blob
+    const { alone, sharing = '' } = answer
+    const reader = new PartReader({ ...this.#init, repository, digest, signal })
+    const ask = async (after: number) => await fills.ask(digest, repository, { signal, shared: { sharing, after } })
+    const begin = (part: PlacedPart): void => {
+      if (isBefore(part, blob.received)) return
+      got.push(part.digest)
+      reader.begin(part)
+    }
+    const queue = new PartQueue({ ask, sharing, alone, begin, clock, signal })
     try {
-      const { clock, fills } = this.#init
-      const { digest } = blob
-      const { sharing = '' } = answer
-      const reader = new PartReader({ ...this.#init, repository, digest, signal })
-      const ask = async (after: number) => await fills.ask(digest, repository, { signal, shared: { sharing, after } })
-      const queue = new PartQueue({ ask, sharing, begin: (part) => reader.begin(part), clock, signal })
-      for await (const part of queue.parts()) {
-        got.push(part.digest)
-        await blob.append(reader.read(part, blob.received), { signal })
+      if (alone) await blob.append(this.#alone(reader, queue, blob), { signal })
+      if (blob.received < blob.size) {
+        for await (const part of queue.parts()) {
+          if (!isBefore(part, blob.received)) await blob.append(reader.read(part, blob.received), { signal })
+        }
       }
       if (blob.received < blob.size) await blob.append(reader.rest(blob.received, blob.size), { signal })
       await blob.finish()
     } finally {
+      queue.end()
+      reader.close()
       this.#dropLater(got.filter((part) => part !== blob.digest))
     }
     // With the chunk map that the registry signs, the blob can be passed on.
     const source = await this.#init.swarm.fetch(blob.digest, { signal })
     await source.close()
+  }
+
+  /** Reads the blob from the registry as it arrives there, until others want it too. */
+  async *#alone(reader: PartReader, queue: PartQueue, { digest, size }: ArrivingBlob): AsyncGenerator<Uint8Array> {
+    let at = 0
+    try {
+      for await (const bytes of reader.rest(at, size)) {
+        at += bytes.length
+        yield bytes
+        if (!queue.passes(at)) return
+      }
+    } catch (error) {
+      this.#controller.signal.throwIfAborted()
+      this.#init.logger.debug({ error, digest }, 'a blob of an upstream does not come any more')
+    }
   }
 
   #dropLater(parts: readonly Digest[]): void {

@@ -53,6 +53,7 @@ class FakeMesh {
       membership: { state: 'admitted' },
       registryLinked: true,
       transfers: [],
+      downloadLimiter: { take: () => Promise.resolve() },
       start: () => Promise.resolve(),
       stop: () => Promise.resolve(),
       prefetch: (digest) => void mesh.prefetched.push(digest),

@@ -14,22 +14,25 @@ const blob = randomBytes(700_000)
 const digest = digestOf(blob)
 const name = { repository: 'docker.io/library/app', kind: 'blob' } as const
 const { signal } = new AbortController()
+const PIECE_BYTES = 50_000
 const cut = [0, 300_000, 600_000]
 const parts = cut.map((start, index) => blob.subarray(start, cut[index + 1] ?? 650_000))
 
 /** An agent whose mesh has some blobs, and a registry that has the blob itself. */
-async function start(t: TestContext, inMesh: readonly Buffer[], served = blob) {
+async function start(t: TestContext, inMesh: readonly Buffer[], { served = blob, alone = 0 } = {}) {
   const directory = await mkdtemp(join(tmpdir(), 'shoal-upstream-'))
   const store = await ContentStore.open({ directory })
   t.after(async () => {
     await store.close()
     await rm(directory, { recursive: true })
   })
+  let questions = 0
   const fetched: Digest[] = []
   const ranges: number[] = []
   const fetcher = new UpstreamFetcher({
     store,
     swarm: {
+      downloadLimiter: { take: () => Promise.resolve() },
       async fetch(asked): Promise<BlobSource> {
         fetched.push(asked)
         const bytes = inMesh.find((each) => digestOf(each) === asked)
@@ -44,7 +47,11 @@ async function start(t: TestContext, inMesh: readonly Buffer[], served = blob) {
         const range = options?.range ?? { start: 0, end: served.length }
         ranges.push(range.start)
         const body = (async function* () {
-          yield served.subarray(range.start, range.end)
+          for (let at = range.start; at < range.end; at += PIECE_BYTES) {
+            yield served.subarray(at, Math.min(at + PIECE_BYTES, range.end))
+            // Those who ask meanwhile have their turn.
+            await new Promise((resolve) => setImmediate(resolve))
+          }
         })()
         return { size: served.length, range, body, etag: undefined }
       }
@@ -52,8 +59,11 @@ async function start(t: TestContext, inMesh: readonly Buffer[], served = blob) {
     fills: {
       async ask(_digest, _repository, { shared }): Promise<FillAnswer> {
         const known = parts.map((bytes) => ({ digest: digestOf(bytes), size: bytes.length }))
+        // `alone` says to how many questions the answer is that nobody else asks.
+        await new Promise((resolve) => setImmediate(resolve))
+        if (questions++ < alone) return { size: blob.length, sharing: 'one', parts: [], over: false, alone: true }
         const more = shared === undefined ? [] : known.slice(shared.after)
-        return { size: blob.length, sharing: 'one', parts: more, over: shared !== undefined }
+        return { size: blob.length, sharing: 'one', parts: more, over: shared !== undefined, alone: false }
       }
     },
     breaker: { down: false },
@@ -97,7 +107,26 @@ describe('a blob that the registry is fetching', () => {
     for (const bytes of await Promise.all(sources.map(readAll))) assert.deepEqual(bytes, blob)
     assert.deepEqual(ranges, [650_000])
     assert.equal(fetched.filter((each) => each === digestOf(parts[0] ?? blob)).length, 1)
+    // The mesh is told when it is durable, which readers do not wait for.
+    while (!fetched.includes(digest)) await new Promise((resolve) => setImmediate(resolve))
     assert.equal((await store.stat(digest))?.size, blob.length)
+  })
+
+  it('is read over HTTP, and in no parts, as long as nobody else wants it', async (t) => {
+    const { fetched, fetcher, ranges } = await start(t, parts, { alone: Number.POSITIVE_INFINITY })
+    assert.deepEqual(await readAll(await fetcher.open(digest, name, signal)), blob)
+    assert.deepEqual(ranges, [0])
+    assert.deepEqual(
+      fetched.filter((each) => each !== digest),
+      []
+    )
+  })
+
+  it('is read in parts from where others came, and nothing of it twice over HTTP', async (t) => {
+    const { fetched, fetcher, ranges } = await start(t, parts, { alone: 2 })
+    assert.deepEqual(await readAll(await fetcher.open(digest, name, signal)), blob)
+    assert.deepEqual(ranges, [0, 650_000])
+    assert.ok(fetched.includes(digestOf(parts[2] ?? blob)))
   })
 
   it('is read over HTTP where a part does not come', async (t) => {
@@ -109,7 +138,7 @@ describe('a blob that the registry is fetching', () => {
   it('is not whole for anybody when its parts are wrong together', async (t) => {
     const wrong = Buffer.from(blob)
     wrong[699_999] = 255 - Number(wrong[699_999])
-    const { fetcher, store } = await start(t, parts, wrong)
+    const { fetcher, store } = await start(t, parts, { served: wrong })
     await assert.rejects(fetcher.open(digest, name, signal).then(readAll))
     assert.equal(await store.stat(digest), undefined)
   })

@@ -33,10 +33,14 @@ export interface ArrivingBlobInit {
 export class ArrivingBlob {
   readonly digest: Digest
   readonly size: number
+  /** Resolves when it is whole, or does not come. */
+  readonly ended: Promise<void>
   readonly #open: ArrivingBlobInit['store']['open']
   readonly #ingest: Ingest
   readonly #sources = new Set<ArrivingSource>()
+  readonly #end = Promise.withResolvers<void>()
   #finishing: Promise<BlobInfo> | undefined
+  #isProven = false
   #isWhole = false
   #failure: Error | undefined
 
@@ -45,6 +49,7 @@ export class ArrivingBlob {
     this.size = size
     this.#open = async (of) => await store.open(of)
     this.#ingest = ingest
+    this.ended = this.#end.promise
   }
 
   /** @throws IngestBusyError when one of the same `id` arrives already, StoreFullError, StoreClosedError */
@@ -86,7 +91,7 @@ export class ArrivingBlob {
 
   /** Bytes that readers may have. */
   get readable(): number {
-    return this.#isWhole ? this.size : Math.max(0, Math.min(this.received, this.size - HELD_BACK_BYTES))
+    return this.#isProven ? this.size : Math.max(0, Math.min(this.received, this.size - HELD_BACK_BYTES))
   }
 
   /** See {@link Ingest.append}. */
@@ -100,16 +105,22 @@ export class ArrivingBlob {
   }
 
   /**
-   * All bytes are here: make it whole, and give readers the rest. When the bytes are wrong nothing stays, and the
-   * readers are told.
+   * All bytes are here: make it whole. Readers get the rest as soon as the digest was right, before the blob is durable.
+   * When the bytes are wrong nothing stays, and the readers are told.
    *
    * @throws what {@link Ingest.finish} throws
    */
   async finish(): Promise<BlobInfo> {
-    this.#finishing ??= this.#ingest.finish(this.digest)
+    const onProven = (): void => {
+      this.#isProven = true
+      this.#moved()
+    }
+    this.#finishing ??= this.#ingest.finish(this.digest, { onProven })
     try {
       const info = await this.#finishing
+      this.#isProven = true
       this.#isWhole = true
+      this.#end.resolve()
       this.#moved()
       return info
     } finally {
@@ -121,6 +132,7 @@ export class ArrivingBlob {
   async fail(error: Error, options: { readonly drop?: boolean } = {}): Promise<void> {
     if (this.#isWhole || this.#failure !== undefined) return
     this.#failure = error
+    this.#end.resolve()
     this.#moved()
     if (options.drop === true) await this.#ingest.abort()
     else await this.#ingest.suspend()
@@ -140,11 +152,16 @@ export class ArrivingBlob {
 
   /** @returns undefined when the file has become the whole blob, which is to be read then */
   async #readAt(target: Uint8Array, position: number): Promise<number | undefined> {
-    // The file changes its place meanwhile. Who fails there is told below.
-    await this.#finishing?.catch(() => undefined)
     if (this.#isWhole) return undefined
     if (this.#failure !== undefined) throw this.#failure
-    return await this.#ingest.read(target, position)
+    try {
+      return await this.#ingest.read(target, position)
+    } catch (error) {
+      // The file may have changed its place meanwhile.
+      await this.#finishing?.catch(() => undefined)
+      if (this.#isWhole) return undefined
+      throw this.#failure ?? error
+    }
   }
 
   #moved(): void {

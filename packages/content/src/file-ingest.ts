@@ -13,7 +13,7 @@ import { EarlySync, type EarlySyncs } from './early-sync.ts'
 import { IngestBusyError, StoreClosedError, StoreFullError } from './errors.ts'
 import { readFully, removeFile, storeError } from './files.ts'
 import type { FreeSpace } from './free-space.ts'
-import type { Ingest } from './ingest.ts'
+import type { FinishOptions, Ingest } from './ingest.ts'
 import { type ByteTaker, filled, writeHashed } from './ingest-stream.ts'
 
 /** What an ingest is made of. */
@@ -101,12 +101,12 @@ export class FileIngest implements Ingest {
     return length === 0 ? 0 : await readFully(this.#init.file, target.subarray(0, length), position)
   }
 
-  async finish(expected: Digest, options?: AbortOptions): Promise<BlobInfo> {
+  async finish(expected: Digest, options?: FinishOptions): Promise<BlobInfo> {
     options?.signal?.throwIfAborted()
     return await this.#alone(async () => {
       let isOver = true
       try {
-        return await this.#finish(expected)
+        return await this.#finish(expected, options?.onProven)
       } catch (error) {
         // Who closes it meanwhile says what becomes of the file.
         isOver = !(error instanceof StoreFullError || error instanceof StoreClosedError)
@@ -125,7 +125,7 @@ export class FileIngest implements Ingest {
     await this.#close(!this.#init.named)
   }
 
-  async #finish(expected: Digest): Promise<BlobInfo> {
+  async #finish(expected: Digest, onProven: (() => void) | undefined): Promise<BlobInfo> {
     const { commit, path, size } = this.#init
     if (size !== undefined && size !== this.#received) {
       throw new OciError('SIZE_INVALID', `${size} bytes were announced, but ${this.#received} came`)
@@ -137,6 +137,7 @@ export class FileIngest implements Ingest {
     if (actual !== expected) {
       throw new OciError('DIGEST_INVALID', `the content has the digest ${actual}, not ${expected}`)
     }
+    onProven?.()
     const info = { digest: expected, size: this.#received }
     await commit(async () => await this.#sync(), path, info, this.#chunks?.finish(expected))
     return info

@@ -57,7 +57,7 @@ export {
   StoreFullError,
   StoreLockedError
 } from './errors.ts'
-export { type Ingest, type IngestOptions, isIngestId, type PendingIngest } from './ingest.ts'
+export { type FinishOptions, type Ingest, type IngestOptions, isIngestId, type PendingIngest } from './ingest.ts'
 export type { PartialBlob } from './partial-blob.ts'
 export { RECENT_CHUNKS_BYTES } from './recent-chunks.ts'
 export type { SendOptions } from './send.ts'

@@ -2,6 +2,12 @@ import type { Digest, DigestAlgorithm } from '@shoal/oci'
 import type { AbortOptions } from './abort.ts'
 import type { BlobInfo } from './blob-info.ts'
 
+/** How an ingest is finished. */
+export interface FinishOptions extends AbortOptions {
+  /** Called once the digest was found to be right, before the blob is durable: the bytes can be read, and vouched for. */
+  readonly onProven?: () => void
+}
+
 /** A name for an ingest that outlives the process. */
 const INGEST_ID = /^[a-z0-9][a-z0-9-]{7,63}$/
 
@@ -45,7 +51,7 @@ export interface Ingest {
    * @throws OciError `DIGEST_INVALID` when the bytes have another digest, `SIZE_INVALID` when there are fewer than
    * announced, StoreFullError, IngestBusyError, StoreClosedError.
    */
-  finish(expected: Digest, options?: AbortOptions): Promise<BlobInfo>
+  finish(expected: Digest, options?: FinishOptions): Promise<BlobInfo>
   /** Drop everything. May be called at any time and more than once. */
   abort(): Promise<void>
   /** Close, and keep what came for a later `ingest` with the same `id`; without an `id` this is `abort`. */

@@ -37,6 +37,44 @@ describe('a blob that arrives', () => {
     await assert.rejects(source.available(0), { code: 'STORE_CLOSED' })
   })
 
+  it('gives its last bytes once the digest is right, and is read on while it is made durable', async (t) => {
+    const { store } = await temporaryStore(t)
+    const durable = Promise.withResolvers<void>()
+    const blob = await ArrivingBlob.begin({
+      store: {
+        open: async (of) => await store.open(of),
+        async ingest(options) {
+          const ingest = await store.ingest(options)
+          const { finish } = ingest
+          // Makes all durable as before, but says so later.
+          ingest.finish = async (...given) => {
+            const info = await finish.apply(ingest, given)
+            await durable.promise
+            return info
+          }
+          return ingest
+        }
+      },
+      digest,
+      size: bytes.length
+    })
+    await blob.append(once(bytes))
+    const source = blob.source()
+    const last = source.available(bytes.length - 1)
+    const finished = blob.finish()
+    assert.equal(await last, 1)
+    assert.equal(blob.whole, false)
+    const target = Buffer.alloc(1)
+    const reading = source.read(target, bytes.length - 1)
+    durable.resolve()
+    assert.equal(await reading, 1)
+    assert.equal(target[0], bytes.at(-1))
+    await finished
+    await blob.ended
+    assert.equal(blob.whole, true)
+    await source.close()
+  })
+
   it('never gives the last bytes of what has another digest, and leaves nothing of it', async (t) => {
     const { store, blob } = await begin(t, 'fill-wrong')
     const wrong = Buffer.from(bytes)

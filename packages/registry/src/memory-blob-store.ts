@@ -1,6 +1,7 @@
 import {
   type BlobInfo,
   type BlobSource,
+  type FinishOptions,
   type Ingest,
   IngestBusyError,
   type IngestOptions,
@@ -129,7 +130,7 @@ class MemoryIngest implements Ingest {
     return this.#bytes.copy(target, 0, position)
   }
 
-  async finish(expected: Digest): Promise<BlobInfo> {
+  async finish(expected: Digest, finishing?: FinishOptions): Promise<BlobInfo> {
     this.#assertOpen()
     const { commit, options } = this.#init
     this.#end(true)
@@ -138,6 +139,7 @@ class MemoryIngest implements Ingest {
     }
     const actual = digestOf(this.#bytes, digestAlgorithm(expected))
     if (actual !== expected) throw new OciError('DIGEST_INVALID', `the content has the digest ${actual}`)
+    finishing?.onProven?.()
     commit(expected, this.#bytes)
     return { digest: expected, size: this.received }
   }

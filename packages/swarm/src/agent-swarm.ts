@@ -19,6 +19,7 @@ import { Neighbourhood } from './node/neighbourhood.ts'
 import { request } from './node/request.ts'
 import type { ZoneTotals } from './peers/zone-bytes.ts'
 import { ADMISSION_PROTOCOL, RENDEZVOUS_PROTOCOL } from './protocols.ts'
+import type { RateLimiter } from './rate-limiter.ts'
 
 /** Layers whose image is remembered, for looking them up by the image's provider records. */
 const MAX_REMEMBERED_LAYERS = 20_000
@@ -55,6 +56,8 @@ export interface AgentSwarm {
   /** Whether the registry's node is connected. */
   readonly registryLinked: boolean
   readonly transfers: readonly DownloadProgress[]
+  /** Paces what is fetched from peers; for others who fetch, too. */
+  readonly downloadLimiter: Pick<RateLimiter, 'take'>
   start(): Promise<void>
   stop(): Promise<void>
   /**
@@ -197,6 +200,7 @@ export async function createAgentSwarm(init: AgentSwarmInit): Promise<AgentSwarm
 
   return {
     peerId: identity.peerId,
+    downloadLimiter: mesh.downloadLimiter,
     get addresses() {
       return mesh.multiaddrs
     },

@@ -101,6 +101,8 @@ export class Mesh {
   readonly wallClock: () => number
   readonly random: () => number
   readonly bans: Bans
+  /** Of bytes that are fetched. */
+  readonly downloadLimiter: RateLimiter
   readonly #lanes: DirectLanes | undefined
   readonly #init: MeshInit
 
@@ -119,6 +121,7 @@ export class Mesh {
       zones: () => this.exchange.zoneTotals
     })
     const now = () => this.clock.now()
+    this.downloadLimiter = new RateLimiter({ bytesPerSecond: init.downloadRate, now })
     this.#lanes = init.lane && new DirectLanes({ ...init.lane, clock: this.clock, logger: init.logger })
     this.exchange = new Exchange({
       peerId: init.identity.peerId,
@@ -131,7 +134,7 @@ export class Mesh {
       metrics,
       transfer: init.transfer,
       uploadLimiter: new RateLimiter({ bytesPerSecond: init.uploadRate, now }),
-      downloadLimiter: new RateLimiter({ bytesPerSecond: init.downloadRate, now }),
+      downloadLimiter: this.downloadLimiter,
       bans,
       seedCopies: init.seedCopies,
       repeatAfterMs: init.identity.peerId === role.authority ? REPEAT_AFTER_MS : 0,

@@ -24,7 +24,8 @@ export const FILL_PATHS: Schema = {
           { type: 'string' },
           `Asks for parts under this name, and waits ${PARTS_WAIT_MS} ms for new ones.`
         ),
-        parameter('after', BYTES, 'Parts that are known already.')
+        parameter('after', BYTES, 'Parts that are known already.'),
+        parameter('asker', { type: 'string' }, 'Who asks: no parts are made as long as one alone does.')
       ],
       responses: {
         200: {
@@ -44,7 +45,8 @@ export const FILL_PATHS: Schema = {
                     type: 'array',
                     items: { type: 'object', properties: { digest: DIGEST, size: BYTES }, required: ['digest', 'size'] }
                   },
-                  over: FLAG
+                  over: FLAG,
+                  alone: { ...FLAG, description: 'Whether one alone asks for it: it reads the blob itself.' }
                 },
                 required: ['size', 'parts', 'over'],
                 additionalProperties: false

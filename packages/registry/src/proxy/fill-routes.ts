@@ -17,7 +17,8 @@ export interface FillRoutesInit {
 
 /**
  * What agents ask for a blob of an upstream: `GET /api/v1/fills/<digest>?repository=` has it fetched if it is not here, and
- * says how large it is and, while it arrives, under which name its parts are shared; with `?sharing=&after=` the parts.
+ * says how large it is and, while it arrives, under which name its parts are shared; with `?sharing=&after=` the parts. As long
+ * as all who ask call themselves by the same `asker`, there are none.
  */
 export function addFillRoutes(app: FastifyInstance, { access, proxy }: FillRoutesInit): void {
   app.get<{ Params: { digest: string } }>('/api/v1/fills/:digest', async (request, reply) => {
@@ -47,13 +48,14 @@ async function answer(
   const id = queryValue(request, 'sharing')
   const known = id === undefined ? undefined : proxy.sharing(id)
   if (known?.digest === digest) {
-    const { over, parts } = await known.from(after, PARTS_WAIT_MS)
-    await reply.send({ size: known.size, sharing: known.id, parts, over })
+    await reply.send({ size: known.size, sharing: known.id, ...(await known.from(after, PARTS_WAIT_MS)) })
     return
   }
   const proxied = proxy.resolve(repository, undefined)
   if (proxied === undefined) throw new OciError('NAME_UNKNOWN', 'that is no repository of an upstream')
   const { arriving, size } = await proxy.begin(proxied, digest)
-  const sharing = (arriving === undefined ? proxy.lateSharing(digest) : proxy.share(arriving))?.id
-  await reply.send({ size, ...(sharing === undefined ? {} : { sharing }), parts: [], over: false })
+  const asker = queryValue(request, 'asker')
+  const sharing = arriving === undefined ? proxy.lateSharing(digest) : proxy.share(arriving, asker)
+  const shared = sharing === undefined ? {} : { sharing: sharing.id, alone: sharing.alone }
+  await reply.send({ size, ...shared, parts: [], over: false })
 }

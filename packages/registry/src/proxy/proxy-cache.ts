@@ -141,9 +141,9 @@ export class ProxyCache {
     return await this.#blobs.begin(upstream, name, digest)
   }
 
-  /** The parts of a blob that arrives, to be shared in the mesh. */
-  share(blob: ArrivingBlob): SharedParts {
-    return this.#sharings.share(blob)
+  /** The parts of a blob that arrives, to be shared in the mesh: see `Sharings.share`. */
+  share(blob: ArrivingBlob, asker: string | undefined): SharedParts {
+    return this.#sharings.share(blob, asker)
   }
 
   /** How a blob that is whole by now is, or was a moment ago, shared in the mesh: see `LATE_SHARING_MS`. */

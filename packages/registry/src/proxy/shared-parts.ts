@@ -52,10 +52,18 @@ export class Sharings {
     this.#init = init
   }
 
-  /** Share a blob from its beginning on, or join those who do. */
-  share(blob: ArrivingBlob): SharedParts {
-    const known = this.#byBlob.get(blob)
-    if (known !== undefined) return known
+  /**
+   * Share a blob from its beginning on, or join those who do.
+   *
+   * @param asker who wants it: as long as one alone does, no parts are made. Undefined for one who does not say
+   */
+  share(blob: ArrivingBlob, asker: string | undefined): SharedParts {
+    const sharing = this.#byBlob.get(blob) ?? this.#begin(blob)
+    sharing.join(asker)
+    return sharing
+  }
+
+  #begin(blob: ArrivingBlob): SharedParts {
     const sharing = new SharedParts(this.#init, blob, this.#stop.signal)
     this.#byBlob.set(blob, sharing)
     this.#byId.set(sharing.id, sharing)
@@ -92,7 +100,8 @@ export class Sharings {
 }
 
 /**
- * One blob in parts, which peers fetch from here and from each other while the blob arrives. The last bytes, which the
+ * One blob in parts, which peers fetch from here and from each other while the blob arrives. Parts cost writing, and time:
+ * who is alone reads the blob over HTTP, and there are none before a second one asks. The last bytes, which the
  * blob holds back until its digest was right, are in none: they are few, and whoever has all parts reads them over HTTP.
  */
 export class SharedParts {
@@ -103,6 +112,9 @@ export class SharedParts {
   readonly #blob: ArrivingBlob
   readonly #signal: AbortSignal
   readonly #parts: Part[] = []
+  readonly #company = Promise.withResolvers<void>()
+  #first: string | undefined
+  #isAlone = true
   #isWhole = false
   #more = Promise.withResolvers<void>()
   #isOver = false
@@ -122,6 +134,11 @@ export class SharedParts {
     return this.#blob.size
   }
 
+  /** Whether one alone wants it, so that no parts are made yet. */
+  get alone(): boolean {
+    return this.#isAlone
+  }
+
   /** Whether all of the blob but what it holds back is in parts. */
   get isWhole(): boolean {
     return this.#isWhole
@@ -132,15 +149,24 @@ export class SharedParts {
     return Math.max(0, this.#blob.size - HELD_BACK_BYTES)
   }
 
-  /** Those from number `after` on; waits a while if there are none yet. */
-  async from(after: number, waitMs: number): Promise<{ parts: readonly Part[]; over: boolean }> {
+  /** One more wants it, or the same one again. */
+  join(asker: string | undefined): void {
+    this.#first ??= asker
+    if (!this.#isAlone || (asker !== undefined && asker === this.#first)) return
+    this.#isAlone = false
+    this.#company.resolve()
+    this.#tell()
+  }
+
+  /** Those from number `after` on; waits a while if there are none yet, and not when a second one comes. */
+  async from(after: number, waitMs: number): Promise<{ parts: readonly Part[]; over: boolean; alone: boolean }> {
     if (this.#parts.length <= after && !this.#isOver) {
       const timer = new AbortController()
       const late = sleep(waitMs, undefined, { signal: timer.signal }).catch(() => undefined)
       await Promise.race([this.#more.promise, late])
       timer.abort()
     }
-    return { parts: this.#parts.slice(after), over: this.#isOver }
+    return { parts: this.#parts.slice(after), over: this.#isOver, alone: this.#isAlone }
   }
 
   /** Remove the parts from the store. */
@@ -152,13 +178,15 @@ export class SharedParts {
   async #run(): Promise<void> {
     const source = this.#blob.source()
     try {
-      for (let at = 0; at < this.#sharedBytes; ) {
+      await Promise.race([this.#company.promise, this.#blob.ended])
+      for (let at = 0; !this.#isAlone && at < this.#sharedBytes; ) {
         const length = await this.#ripe(source, at)
         const part = await this.#make(source, at, length)
         this.#parts.push(part)
         at += length
         this.#tell()
-        if (at < this.#sharedBytes && !this.#blob.whole) {
+        // What came before there was company is not waited for.
+        if (this.#blob.readable - at < PART_MAX_BYTES && at < this.#sharedBytes && !this.#blob.whole) {
           await sleep(PART_INTERVAL_MS, undefined, { signal: this.#signal })
         }
       }

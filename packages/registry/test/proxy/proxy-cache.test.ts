@@ -156,6 +156,55 @@ describe('a proxied image', () => {
     assert.equal(upstream.asked('/blobs/').length, 1)
   })
 
+  it('is in no parts while one agent alone asks, and in parts once a second one does', async (t) => {
+    const { proxy, upstream } = await startSite(t)
+    const rest = Promise.withResolvers<void>()
+    upstream.fault = (request, response) => {
+      if (!request.url?.includes('/blobs/')) return false
+      sendHead(response, layer, 2_000_000, () => void rest.promise.then(() => response.end(layer.subarray(2_000_000))))
+      return true
+    }
+    const path = `/api/v1/fills/${layerDigest}?repository=docker.io/library/app`
+    const ask = async (query: string) => (await (await proxy.request(path + query)).json()) as Answer
+    interface Answer {
+      readonly sharing: string
+      readonly alone: boolean
+      readonly parts: readonly { readonly size: number }[]
+      readonly over: boolean
+    }
+    const begun = await ask('&asker=one')
+    assert.equal(begun.alone, true)
+    assert.equal((await ask('&asker=one')).alone, true)
+    // Answered when the other one comes, and not only when there are parts.
+    const waiting = ask(`&asker=one&sharing=${begun.sharing}&after=0`)
+    const second = await ask('&asker=two')
+    assert.deepEqual([second.alone, second.sharing], [false, begun.sharing])
+    assert.equal((await waiting).alone, false)
+    rest.resolve()
+    const parts: { readonly size: number }[] = []
+    for (let isOver = false; !isOver; ) {
+      const more = await ask(`&asker=two&sharing=${begun.sharing}&after=${parts.length}`)
+      parts.push(...more.parts)
+      isOver = more.over
+    }
+    assert.ok(parts.reduce((sum, { size }) => sum + size, 0) >= layer.length - 100_000)
+    assert.equal(upstream.asked('/blobs/').length, 1)
+  })
+
+  it('is in no parts when it is whole before a second agent asks', async (t) => {
+    const { proxy } = await startSite(t)
+    const path = `/api/v1/fills/${layerDigest}?repository=docker.io/library/app`
+    const begun = (await (await proxy.request(`${path}&asker=one`)).json()) as { sharing: string }
+    await until(async () => (await proxy.store.stat(layerDigest)) !== undefined)
+    await until(async () => {
+      const said = await (await proxy.request(`${path}&sharing=${begun.sharing}&after=0`)).json()
+      const { over, parts } = said as { over: boolean; parts: unknown[] }
+      return over && parts.length === 0
+    })
+    const late = (await (await proxy.request(`${path}&asker=two`)).json()) as { sharing?: string }
+    assert.equal(late.sharing, undefined)
+  })
+
   it('lists the tags that the upstream has', async (t) => {
     const { proxy } = await startSite(t)
     const response = await proxy.request('/v2/app/tags/list?ns=docker.io')
