@@ -25,6 +25,7 @@ describe('the command line', () => {
       assert.match(overview.stdout, new RegExp(`^  ${name}\\b`, 'm'), name)
       const own = await runShoal([...words, '--help'])
       assert.equal(own.code, 0, name)
+      assert.doesNotMatch(own.stdout, /default [);]/, name)
       for (const option of Object.keys(help.options)) assert.match(own.stdout, new RegExp(`--${option}\\b`), name)
     }
   })

@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import type { ReadOnlyState } from '@shoal/registry'
 import { AdminApi, notShoal } from '../admin-api.ts'
 import { ConfigurationError } from '../errors.ts'
-import { defaulted } from '../options/option.ts'
+import { optional } from '../options/option.ts'
 import { anyText } from '../values/text.ts'
 import { quote } from '../values/value-parser.ts'
 import { ADMIN_OPTIONS, readPassword } from './admin-options.ts'
@@ -21,13 +21,13 @@ export const readOnlyCommand = defineCommand({
     'Pulls go on. "on" waits for the pushes that were under way; uploads can be gone on with after "off". The mode holds after a restart of the registry. Garbage is not collected meanwhile.',
   argument: { placeholder: 'on|off', give: 'on or off' },
   options: {
-    reason: defaulted(anyText('TEXT'), '', 'what clients are told'),
+    reason: optional(anyText('TEXT'), 'what clients are told'),
     ...ADMIN_OPTIONS,
     ...COMMON_OPTIONS
   },
   async run(values, argument, context) {
     if (argument !== 'on' && argument !== 'off') throw new ConfigurationError(quote(argument), 'give on or off')
-    const { reason, registry } = values
+    const { reason = '', registry } = values
     const { signal, stdout } = context
     const api = new AdminApi(registry, await readPassword(values, context))
     const known = (document: unknown): ReadOnlyState => {
