@@ -11,10 +11,11 @@ export interface RequestGateInit {
   readonly queueMax?: number
 }
 
-/** Lets so many requests through at a time, in the order in which they came. */
+/** Lets so many requests through at a time, in the order in which they came; those that are urgent before all others. */
 export class RequestGate {
   readonly #max: number
   readonly #queueMax: number
+  readonly #urgent = new Set<() => void>()
   readonly #queue = new Set<() => void>()
   #running = 0
 
@@ -28,36 +29,38 @@ export class RequestGate {
   }
 
   get waiting(): number {
-    return this.#queue.size
+    return this.#urgent.size + this.#queue.size
   }
 
   /**
    * Wait for one's turn.
    *
+   * @param options `urgent` goes before all who are not, however long they have waited
    * @returns what ends it; may be called more than once
    * @throws OciError `TOOMANYREQUESTS` with status 503 when too many wait already, or the signal's reason
    */
-  async enter(signal?: AbortSignal): Promise<() => void> {
+  async enter(signal?: AbortSignal, options: { readonly urgent?: boolean } = {}): Promise<() => void> {
     signal?.throwIfAborted()
     if (this.#running < this.#max) {
       this.#running++
       return this.#leaver()
     }
-    if (this.#queue.size >= this.#queueMax) {
+    if (this.waiting >= this.#queueMax) {
       throw new OciError('TOOMANYREQUESTS', `${this.#queueMax} requests wait for this upstream: try again later`, {
         status: 503
       })
     }
+    const queue = options.urgent === true ? this.#urgent : this.#queue
     await new Promise<void>((resolve, reject) => {
       const abort = (): void => {
-        this.#queue.delete(turn)
+        queue.delete(turn)
         reject(signal?.reason)
       }
       const turn = (): void => {
         signal?.removeEventListener('abort', abort)
         resolve()
       }
-      this.#queue.add(turn)
+      queue.add(turn)
       signal?.addEventListener('abort', abort, { once: true })
     })
     return this.#leaver()
@@ -68,13 +71,14 @@ export class RequestGate {
     return () => {
       if (!isIn) return
       isIn = false
-      const [next] = this.#queue
+      const queue = this.#urgent.size > 0 ? this.#urgent : this.#queue
+      const [next] = queue
       if (next === undefined) {
         this.#running--
         return
       }
       // The place goes on to the next one without being free in between.
-      this.#queue.delete(next)
+      queue.delete(next)
       next()
     }
   }

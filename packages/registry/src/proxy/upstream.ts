@@ -252,7 +252,8 @@ export class Upstream {
     isWorthAnother: (error: unknown) => boolean = () => false
   ): Promise<T> {
     const patience = AbortSignal.timeout(this.#answerTimeoutMs * ATTEMPTS)
-    const leave = await this.#gate.enter(patience)
+    // What is small keeps a blob waiting for a moment; a blob would keep it waiting for minutes.
+    const leave = await this.#gate.enter(patience, { urgent: true })
     try {
       for (let attempt = 1; ; attempt++) {
         this.#assertUp()

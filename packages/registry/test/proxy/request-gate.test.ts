@@ -23,6 +23,22 @@ describe('a gate', () => {
     assert.deepEqual([order, gate.running, gate.waiting], [[2, 3], 0, 0])
   })
 
+  it('lets who is urgent through before all others', async () => {
+    const gate = new RequestGate({ max: 1 })
+    const order: string[] = []
+    const leave = await gate.enter()
+    const enter = async (name: string, urgent: boolean): Promise<void> => {
+      const left = await gate.enter(undefined, { urgent })
+      order.push(name)
+      left()
+    }
+    const all = [enter('a blob', false), enter('a manifest', true), enter('a tag', true)]
+    assert.equal(gate.waiting, 3)
+    leave()
+    await Promise.all(all)
+    assert.deepEqual([order, gate.running], [['a manifest', 'a tag', 'a blob'], 0])
+  })
+
   it('never has more inside than it may, whoever gives up', async () => {
     await fc.assert(
       fc.asyncProperty(
