@@ -100,12 +100,18 @@ export class BlobFill {
           logger.warn({ err: cause, upstream: host, repository, digest }, 'an upstream gave wrong bytes')
           if (++wrong <= WRONG_MAX && !this.#stop.signal.aborted) continue
         }
-        const error = isWrong(cause) ? new UpstreamWrongError(host, digest, { cause }) : asError(cause)
+        const error = this.#told(cause)
         metrics.fill(host, 'failed')
         this.#current.reject(error)
         throw error
       }
     }
+  }
+
+  /** What those who wait for it are told: an upstream's mistake is none of theirs. */
+  #told(cause: unknown): Error {
+    const { digest, upstream } = this.#init
+    return isWrong(cause) ? new UpstreamWrongError(upstream.host, digest, { cause }) : asError(cause)
   }
 
   /** @returns how large it is */
@@ -127,7 +133,7 @@ export class BlobFill {
       await blob.finish()
     } catch (error) {
       // On a full disk, what can be had again makes room for what cannot.
-      await blob.fail(asError(error), { drop: error instanceof StoreFullError })
+      await blob.fail(this.#told(error), { drop: error instanceof StoreFullError })
       // The next try is for those who come now: they are not to get this one.
       this.#current = Promise.withResolvers<ArrivingBlob>()
       this.#current.promise.catch(() => undefined)

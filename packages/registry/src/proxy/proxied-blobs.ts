@@ -239,8 +239,8 @@ export class ProxiedBlobs {
     } catch (error) {
       if (error instanceof StoreFullError || error instanceof StoreClosedError) throw error
       // Ours, and said well already: no room, too many, a range that is none.
-      if (error instanceof OciError && ['DENIED', 'SIZE_INVALID', 'BLOB_UNKNOWN'].includes(error.code)) throw error
-      if (error instanceof OciError && error.status === 503) throw error
+      if (error instanceof OciError && ['DENIED', 'BLOB_UNKNOWN'].includes(error.code)) throw error
+      if (error instanceof OciError && (error.status === 416 || error.status === 503)) throw error
       throw upstreamAnswer(upstream.host, 'BLOB_UNKNOWN', `the blob ${digest} of ${name.repository}`, error)
     }
   }
