@@ -1,4 +1,4 @@
-import { type Descriptor, isDigest, MEDIA_TYPES, OciError, parseDescriptor, parseDigest } from '@shoal/oci'
+import { type Descriptor, type Digest, isDigest, MEDIA_TYPES, OciError, parseDescriptor } from '@shoal/oci'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { sendJson } from '../json.ts'
 import { askedPage, linkNext } from '../page.ts'
@@ -11,17 +11,32 @@ import type { Upstream } from './upstream.ts'
 /** Longest list that is taken from an upstream, bytes. */
 const LIST_MAX_BYTES = 4 * 1024 * 1024
 
+/** A list that is to be sent. */
+export interface UpstreamList {
+  readonly mediaType: string
+  readonly body: object
+  /** Where it goes on. */
+  readonly next?: { readonly path: string; readonly query: Readonly<Record<string, string>> }
+  readonly isFiltered?: boolean
+}
+
+/** Answer with a list. */
+export async function sendUpstreamList(reply: FastifyReply, list: UpstreamList): Promise<void> {
+  if (list.isFiltered === true) reply.header('oci-filters-applied', 'artifactType')
+  if (list.next !== undefined) linkNext(reply, list.next.path, list.next.query)
+  await sendJson(reply, list.mediaType, list.body)
+}
+
 /**
- * Answer with the tags that the upstream has.
+ * The tags that the upstream has.
  *
  * @throws OciError `NAME_UNKNOWN` when it does not have the repository, or what the upstream throws
  */
-export async function sendUpstreamTags(
+export async function upstreamTags(
   request: FastifyRequest,
-  reply: FastifyReply,
   upstream: Upstream,
   name: ProxiedName
-): Promise<void> {
+): Promise<UpstreamList> {
   const { after, limit } = askedPage(request, TAGS_PAGE_MAX)
   const query = new URLSearchParams(queryValue(request, 'n') === undefined ? {} : { n: String(limit) })
   if (after !== undefined) query.set('last', after)
@@ -30,24 +45,23 @@ export async function sendUpstreamTags(
   const list = field(json(answer.bytes), 'tags')
   const tags = (Array.isArray(list) ? list : []).filter((tag): tag is string => typeof tag === 'string')
   const last = nextQuery(answer.headers.link)?.get('last') ?? undefined
-  if (last !== undefined) linkNext(reply, `/v2/${name.local}/tags/list`, { n: query.get('n') ?? String(limit), last })
-  await sendJson(reply, 'application/json', { name: name.local, tags })
+  const path = `/v2/${name.local}/tags/list`
+  const next = last === undefined ? {} : { next: { path, query: { n: query.get('n') ?? String(limit), last } } }
+  return { mediaType: 'application/json', body: { name: name.local, tags }, ...next }
 }
 
 /**
- * Answer with what the upstream has that refers to a manifest; from the tag that clients keep up to date by custom, where
+ * What the upstream has that refers to a manifest; from the tag that clients keep up to date by custom, where
  * it has no list of it (OCI distribution, "Referrers Tag Schema").
  *
- * @throws OciError `DIGEST_INVALID`, or what the upstream throws
+ * @throws what the upstream throws
  */
-export async function sendUpstreamReferrers(
+export async function upstreamReferrers(
   request: FastifyRequest,
-  reply: FastifyReply,
   upstream: Upstream,
   name: ProxiedName,
-  text: string
-): Promise<void> {
-  const subject = parseDigest(text)
+  subject: Digest
+): Promise<UpstreamList> {
   const artifactType = queryValue(request, 'artifactType')
   const last = queryValue(request, 'last')
   const query = new URLSearchParams(artifactType === undefined ? {} : { artifactType })
@@ -60,11 +74,12 @@ export async function sendUpstreamReferrers(
   }
   const all = bytes === undefined ? [] : descriptors(bytes)
   const manifests = all.filter((each) => artifactType === undefined || each.artifactType === artifactType)
-  if (artifactType !== undefined) reply.header('oci-filters-applied', 'artifactType')
-  const next = answer.status === 200 ? nextQuery(answer.headers.link) : undefined
-  if (next !== undefined) linkNext(reply, `/v2/${name.local}/referrers/${subject}`, Object.fromEntries(next))
+  const more = answer.status === 200 ? nextQuery(answer.headers.link) : undefined
+  const path = `/v2/${name.local}/referrers/${subject}`
+  const next = more === undefined ? {} : { next: { path, query: Object.fromEntries(more) } }
   const mediaType = MEDIA_TYPES.ociIndex
-  await sendJson(reply, mediaType, { schemaVersion: 2, mediaType, manifests })
+  const body = { schemaVersion: 2, mediaType, manifests }
+  return { mediaType, body, isFiltered: artifactType !== undefined, ...next }
 }
 
 /** What can be read as descriptors; an upstream's mistake in one is none in the others. */

@@ -19,9 +19,8 @@ import { manifestUnknown } from '../unknown.ts'
 import type { ProxiedName } from './proxied-name.ts'
 import type { Upstream } from './upstream.ts'
 import { upstreamAnswer } from './upstream-errors.ts'
+import type { UpstreamHedge } from './upstream-hedge.ts'
 
-/** What is cached of a tag is given out when its upstream has not answered for it by then. */
-export const TAG_HEDGE_MS = 1_000
 /** Tags of which it is remembered when they were asked for. */
 export const CHECKED_TAGS_MAX = 50_000
 
@@ -36,6 +35,7 @@ export interface ProxiedManifestsInit {
   readonly events: Pick<Events, 'emit'>
   readonly leases: Pick<Leases, 'holding'>
   readonly seeder: Seeder
+  readonly hedge: UpstreamHedge
   readonly clock: Clock
   readonly logger: Logger
   /** Milliseconds since 1970. */
@@ -53,8 +53,6 @@ export class ProxiedManifests {
   readonly #init: ProxiedManifestsInit
   readonly #checked = new Map<string, Checked>()
   readonly #flights = new Map<string, Promise<Freshness>>()
-  /** Questions that somebody has waited for long enough, and that are not answered yet. */
-  readonly #late = new Map<Upstream, Set<Promise<Freshness>>>()
 
   constructor(init: ProxiedManifestsInit) {
     this.#init = init
@@ -77,7 +75,7 @@ export class ProxiedManifests {
     const checked = this.#recent(upstream, name, reference)
     if (checked !== undefined) return checked.freshness
     if (upstream.down) return 'stale'
-    return await this.#hedged(upstream, this.#fly(upstream, name, reference, known), name, reference)
+    return await this.#hedged(upstream, name, reference, known)
   }
 
   async #haveDigest(upstream: Upstream, name: ProxiedName, digest: Digest): Promise<Freshness> {
@@ -86,38 +84,14 @@ export class ProxiedManifests {
   }
 
   /** The answer, or what is known if that does not come, or not soon: at once while the upstream keeps others waiting. */
-  async #hedged(
-    upstream: Upstream,
-    flight: Promise<Freshness>,
-    name: ProxiedName,
-    reference: string
-  ): Promise<Freshness> {
-    const { clock, logger } = this.#init
-    const late = Promise.withResolvers<Freshness>()
-    const cancel = clock.after(TAG_HEDGE_MS, () => {
-      late.resolve('stale')
-      this.#noteLate(upstream, flight)
-    })
+  async #hedged(upstream: Upstream, name: ProxiedName, reference: string, known: Digest): Promise<Freshness> {
+    const { hedge, logger } = this.#init
     try {
-      if (this.#late.has(upstream)) return 'stale'
-      return await Promise.race([flight, late.promise])
+      return (await hedge.answer(upstream, this.#fly(upstream, name, reference, known))) ?? 'stale'
     } catch (error) {
       logger.info({ err: error, repository: name.local, reference }, 'a tag is served as it was known')
       return 'stale'
-    } finally {
-      cancel()
-      flight.catch((error: unknown) => logger.debug({ err: error, repository: name.local, reference }, 'no new tag'))
     }
-  }
-
-  #noteLate(upstream: Upstream, flight: Promise<Freshness>): void {
-    const late = this.#late.get(upstream) ?? new Set()
-    this.#late.set(upstream, late.add(flight))
-    const over = (): void => {
-      late.delete(flight)
-      if (late.size === 0 && this.#late.get(upstream) === late) this.#late.delete(upstream)
-    }
-    flight.then(over, over)
   }
 
   /** One question at a time for each manifest. */

@@ -1,33 +1,35 @@
 import { type ArrivingBlob, StoreClosedError } from '@shoal/content'
-import { type Digest, type DistributionRoute, OciError } from '@shoal/oci'
+import { type Digest, type DistributionRoute, OciError, parseDigest } from '@shoal/oci'
 import type { Clock, Logger } from '@shoal/swarm'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Holdings } from '../holdings.ts'
+import type { Metadata } from '../metadata.ts'
 import type { Policy } from '../policies.ts'
 import { repositoryUnknown } from '../unknown.ts'
 import { BlobFills, type BlobFillsInit } from './blob-fills.ts'
 import { type BegunBlob, ProxiedBlobs, type ProxiedBlobsInit } from './proxied-blobs.ts'
-import { sendUpstreamReferrers, sendUpstreamTags } from './proxied-lists.ts'
+import { sendUpstreamList, type UpstreamList, upstreamReferrers, upstreamTags } from './proxied-lists.ts'
 import { type Freshness, ProxiedManifests, type ProxiedManifestsInit } from './proxied-manifests.ts'
 import { localPrefix, type ProxiedName, proxiedName } from './proxied-name.ts'
 import type { ProxyMetrics } from './proxy-metrics.ts'
 import { type SharedParts, Sharings, type SharingsInit } from './shared-parts.ts'
 import { Upstream, type UpstreamStatus } from './upstream.ts'
 import type { UpstreamConfig } from './upstream-config.ts'
+import { UpstreamHedge } from './upstream-hedge.ts'
 
 /** RFC 9111, 5.5.1 of RFC 7234: what is sent may not be what the upstream has now. */
 const STALE = '110 - "the upstream cannot be asked; this is what was known of it"'
 
 /** What a proxy is made with. */
 export interface ProxyCacheInit
-  extends Omit<ProxiedManifestsInit, 'holdings'>,
+  extends Omit<ProxiedManifestsInit, 'hedge' | 'holdings'>,
     Omit<ProxiedBlobsInit, 'fills' | 'holdings'>,
     Omit<BlobFillsInit, 'holdings'>,
     SharingsInit {
   readonly upstreams: readonly UpstreamConfig[]
   readonly holdings: Pick<Holdings, 'addBlob' | 'addManifest'>
   readonly store: ProxiedManifestsInit['store'] & BlobFillsInit['store'] & SharingsInit['store']
-  readonly metadata: ProxiedManifestsInit['metadata'] & ProxiedBlobsInit['metadata']
+  readonly metadata: ProxiedManifestsInit['metadata'] & ProxiedBlobsInit['metadata'] & Pick<Metadata, 'hasRepository'>
   readonly leases: ProxiedBlobsInit['leases']
   readonly clock: Clock
   readonly logger: Logger
@@ -58,11 +60,13 @@ export class ProxyCache {
   readonly #blobs: ProxiedBlobs
   readonly #fills: BlobFills
   readonly #sharings: Sharings
+  readonly #hedge: UpstreamHedge
 
   constructor(init: ProxyCacheInit) {
     this.#init = init
     this.#upstreams = new Map(init.upstreams.map((config) => [config.host, new Upstream({ ...init, config })]))
-    this.#manifests = new ProxiedManifests(init)
+    this.#hedge = new UpstreamHedge(init)
+    this.#manifests = new ProxiedManifests({ ...init, hedge: this.#hedge })
     this.#fills = new BlobFills(init)
     this.#sharings = new Sharings(init)
     this.#blobs = new ProxiedBlobs({ ...init, fills: this.#fills })
@@ -126,11 +130,16 @@ export class ProxyCache {
       case 'blob':
         return await this.#blobs.look(request, reply, upstream, name, route.digest)
       case 'tags':
-        return await this.#orStale(reply, upstream, async () => await sendUpstreamTags(request, reply, upstream, name))
-      case 'referrers':
-        return await this.#orStale(reply, upstream, async () => {
-          await sendUpstreamReferrers(request, reply, upstream, name, route.digest)
+        return await this.#sendList(reply, upstream, await this.#init.metadata.hasRepository(name.local), async () => {
+          return await upstreamTags(request, upstream, name)
         })
+      case 'referrers': {
+        const subject = parseDigest(route.digest)
+        const isKnown = (await this.#init.metadata.manifest(name.local, subject)) !== undefined
+        return await this.#sendList(reply, upstream, isKnown, async () => {
+          return await upstreamReferrers(request, upstream, name, subject)
+        })
+      }
       case 'base':
         return false
     }
@@ -156,17 +165,29 @@ export class ProxyCache {
     return this.#sharings.find(id)
   }
 
-  /** A list of what is cached is better than none. */
-  async #orStale(reply: FastifyReply, upstream: Upstream, send: () => Promise<void>): Promise<boolean> {
+  /**
+   * A list of what is cached is better than none, and than one for which one has to wait long.
+   *
+   * @param isKnown whether there is a list of what is cached
+   * @returns whether it is answered; if not, what is cached is to be listed
+   */
+  async #sendList(
+    reply: FastifyReply,
+    upstream: Upstream,
+    isKnown: boolean,
+    ask: () => Promise<UpstreamList>
+  ): Promise<boolean> {
+    let list: UpstreamList | undefined
     try {
-      await send()
-      return true
+      if (!isKnown) list = await ask()
+      else if (!this.#hedge.hangs(upstream)) list = await this.#hedge.answer(upstream, ask())
     } catch (error) {
       if (error instanceof OciError && error.status < 500 && error.status !== 429) throw error
       this.#init.logger.debug({ err: error, upstream: upstream.host }, 'an upstream gave no list')
-      this.#warn(reply, upstream, 'stale')
-      return false
     }
+    if (list !== undefined) await sendUpstreamList(reply, list)
+    else this.#warn(reply, upstream, 'stale')
+    return list !== undefined
   }
 
   #warn(reply: FastifyReply, upstream: Upstream, freshness: Freshness): void {

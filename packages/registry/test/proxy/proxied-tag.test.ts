@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { digestOf, MEDIA_TYPES } from '@shoal/oci'
 import { type Clock, silentLogger, systemClock } from '@shoal/swarm'
-import { ProxiedManifests, type ProxiedManifestsInit, TAG_HEDGE_MS } from '../../src/proxy/proxied-manifests.ts'
+import { ProxiedManifests, type ProxiedManifestsInit } from '../../src/proxy/proxied-manifests.ts'
 import { Upstream } from '../../src/proxy/upstream.ts'
+import { HEDGE_MS, UpstreamHedge } from '../../src/proxy/upstream-hedge.ts'
 import { FakeUpstream } from './fake-upstream.ts'
 import { until } from './proxy-site.ts'
 
@@ -46,6 +47,7 @@ describe('a tag that is known', () => {
       events: { emit: never },
       leases: { holding: never },
       seeder: { announce: never },
+      hedge: new UpstreamHedge({ clock }),
       clock,
       logger,
       now: () => 0
@@ -55,7 +57,7 @@ describe('a tag that is known', () => {
     await until(() => held.length === 1)
     assert.deepEqual(
       timers.map(({ ms }) => ms),
-      [TAG_HEDGE_MS]
+      [HEDGE_MS]
     )
     timers[0]?.run()
     assert.equal(await first, 'stale')

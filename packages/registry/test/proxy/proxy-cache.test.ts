@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { type Digest, digestOf, MEDIA_TYPES } from '@shoal/oci'
+import { ANSWER_TIMEOUT_MS } from '../../src/proxy/upstream.ts'
 import { basic, startRegistry } from '../harness.ts'
 import { FakeUpstream, send, sendHead } from './fake-upstream.ts'
 import { blobPath, bytesOf, layer, layerDigest, startSite, until } from './proxy-site.ts'
@@ -219,6 +220,24 @@ describe('a proxied image', () => {
     const response = await proxy.request(`/v2/app/referrers/${image}?ns=docker.io&artifactType=a/sig`)
     assert.equal(response.headers.get('oci-filters-applied'), 'artifactType')
     assert.deepEqual(((await response.json()) as { manifests: unknown[] }).manifests, [referrer])
+  })
+})
+
+describe('lists of an upstream that does not answer', () => {
+  it('are of what is cached, soon and marked so', async (t) => {
+    const { image, proxy, upstream } = await startSite(t)
+    await (await proxy.request('/v2/app/manifests/1?ns=docker.io')).text()
+    upstream.fault = () => true
+    const soon = async (path: string): Promise<Response> =>
+      await proxy.request(path, { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS / 2) })
+    const tags = await soon('/v2/app/tags/list?ns=docker.io')
+    assert.deepEqual(await tags.json(), { name: 'docker.io/library/app', tags: ['1'] })
+    const asked = upstream.requests.length
+    const referrers = await soon(`/v2/app/referrers/${image}?ns=docker.io`)
+    assert.deepEqual(((await referrers.json()) as { manifests: unknown[] }).manifests, [])
+    for (const { headers } of [tags, referrers]) assert.match(headers.get('warning') ?? '', /^110/)
+    // The second one did not even ask: the first question hangs.
+    assert.equal(upstream.requests.length, asked)
   })
 })
 
