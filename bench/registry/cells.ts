@@ -21,14 +21,16 @@ export interface Cell {
 }
 
 const BUDGET_MS = 60_000
-/** 64 pushes of 1 GB would fill the disk: they are cut off, and what came until then is counted. */
-const HUGE_PUSH_BUDGET_MS = 15_000
+/** 64 blobs of 1 GB would fill the disk and take minutes: they are cut off, and what came until then is counted. */
+const HUGE_BUDGET_MS = 15_000
+/** Payload of a cell from which it is that much, bytes. */
+const HUGE_BYTES = 10e9
 
 const SUBJECTS: readonly Subject[] = [
   { name: 'manifest', size: 0, seeds: 0, cells: [...at(1, 1000, 1000), ...at(8, 1000, 1000), ...at(64, 1000, 1000)] },
   { name: '1MB', size: 1e6, seeds: 4, cells: [...at(1, 100, 400), ...at(8, 400, 2000), ...at(64, 640, 2000)] },
   { name: '10MB', size: 10e6, seeds: 4, cells: [...at(1, 20, 60), ...at(8, 64, 200), ...at(64, 128, 256)] },
-  { name: '1GB', size: 1e9, seeds: 1, cells: [...at(1, 2, 4), ...at(8, 8, 16), ...at(64, 64, 64)] }
+  { name: '1GB', size: 1e9, seeds: 1, cells: [...at(1, 2, 2), ...at(8, 8, 8), ...at(64, 64, 64)] }
 ]
 
 const QUICK_SUBJECTS: readonly Subject[] = [
@@ -57,7 +59,6 @@ function at(concurrency: number, pushes: number, pulls: number): Cell[] {
 }
 
 function fitted(cell: Cell, { size }: Subject): Cell {
-  const isPush = cell.kind === 'push-blobs'
-  if (size === 0) return { ...cell, kind: isPush ? 'push-manifests' : 'pull-manifests' }
-  return isPush && size * cell.count > 10e9 ? { ...cell, budgetMs: HUGE_PUSH_BUDGET_MS } : cell
+  if (size === 0) return { ...cell, kind: cell.kind === 'push-blobs' ? 'push-manifests' : 'pull-manifests' }
+  return size * cell.count > HUGE_BYTES ? { ...cell, budgetMs: HUGE_BUDGET_MS } : cell
 }

@@ -55,15 +55,27 @@ export async function benchRegistry(args: readonly string[]): Promise<number> {
   }
 }
 
-/** All cells of a size, on servers that start empty. */
+/** All cells of a size. */
 async function measureSubject(
   subject: Subject,
   options: RegistryBenchOptions,
   node: NetworkNode,
   workspace: RunWorkspace
 ): Promise<CellSummary[]> {
+  const samples = new Map(subject.cells.map((cell) => [cell, newSamples()]))
+  for (let round = 0; round < options.rounds; round++) await measureRound(subject, round, samples, node, workspace)
+  return [...samples].map(([cell, ofCell]) => summariseCell(subject, cell, ofCell))
+}
+
+/** All cells of a size once, on servers that start empty, so that the disk has to hold one round. */
+async function measureRound(
+  subject: Subject,
+  round: number,
+  samples: ReadonlyMap<Cell, ReadonlyMap<string, Sample[]>>,
+  node: NetworkNode,
+  workspace: RunWorkspace
+): Promise<void> {
   const servers: MeasuredServer[] = []
-  const summaries: CellSummary[] = []
   try {
     // One after the other: both take the same port unless told otherwise, each on an address of its own.
     for (const [number, kind] of SERVERS.entries()) {
@@ -71,33 +83,21 @@ async function measureSubject(
       servers.push(await kind.start(at, workspace.subdirectory(subject.name, kind.name)))
     }
     for (const server of servers) await seed(node, server, subject)
-    for (const cell of subject.cells) {
-      const samples = await measureInTurns(subject, cell, options.rounds, servers, node)
-      const summary = summariseCell(subject, cell, samples)
-      console.log(`${cell.kind} ${subject.name} × ${cell.concurrency}: ratio ${summary.throughputRatio.toFixed(2)}`)
-      summaries.push(summary)
+    for (const [cell, ofCell] of samples) {
+      // Whoever goes second finds a warmer machine, or a busier disk.
+      for (const server of round % 2 === 0 ? servers : servers.toReversed()) {
+        ofCell.get(server.name)?.push(await measureCell(node, server, subject, cell, round))
+      }
+      const { throughputRatio } = summariseCell(subject, cell, ofCell)
+      console.log(`${cell.kind} ${subject.name} × ${cell.concurrency}: ratio ${throughputRatio.toFixed(2)} so far`)
     }
     for (const server of servers) await checkSeed(node, server, subject)
   } finally {
     for (const server of servers) await server.stop()
     rmSync(workspace.subdirectory(subject.name), { recursive: true, force: true })
   }
-  return summaries
 }
 
-async function measureInTurns(
-  subject: Subject,
-  cell: Cell,
-  rounds: number,
-  servers: readonly MeasuredServer[],
-  node: NetworkNode
-): Promise<Map<string, Sample[]>> {
-  const samples = new Map<string, Sample[]>(servers.map(({ name }) => [name, []]))
-  for (let round = 0; round < rounds; round++) {
-    // Whoever goes second finds a warmer machine, or a busier disk.
-    for (const server of round % 2 === 0 ? servers : servers.toReversed()) {
-      samples.get(server.name)?.push(await measureCell(node, server, subject, cell, round))
-    }
-  }
-  return samples
+function newSamples(): Map<string, Sample[]> {
+  return new Map(SERVERS.map(({ name }) => [name, []]))
 }

@@ -66,7 +66,7 @@ export function formatRegistryReport(report: RegistryReport): string {
   return `# Push and pull, side by side
 
 Figures in pairs are ${servers.map(({ name }) => name).join(' / ')}; the ratio is the throughput of the second over
-that of the first, the median of ${options.rounds} round(s) in which they took turns.
+that of the first, medians of ${options.rounds} round(s) in which they took turns.
 
 ${formatRegistryTable(report)}
 

@@ -25,7 +25,7 @@ export interface CellSummary {
   readonly subject: string
   readonly cell: Cell
   readonly servers: Readonly<Record<string, ServerFigures>>
-  /** Throughput of the second over that of the first, the median of the rounds. */
+  /** Throughput of the second over that of the first, of each the median of the rounds. */
   readonly throughputRatio: number
 }
 
@@ -36,12 +36,11 @@ export function summariseCell(
   samples: ReadonlyMap<string, readonly Sample[]>
 ): CellSummary {
   const [reference = [], ours = []] = samples.values()
-  const ratios = ours.map((sample, round) => throughput(sample) / throughput(reference[round] ?? sample))
   return {
     subject: subject.name,
     cell,
     servers: Object.fromEntries([...samples].map(([name, rounds]) => [name, figuresOf(rounds, subject)])),
-    throughputRatio: percentile(ratios, 50)
+    throughputRatio: percentile(ours.map(throughput), 50) / percentile(reference.map(throughput), 50)
   }
 }
 

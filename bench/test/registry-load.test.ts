@@ -119,19 +119,19 @@ describe('a cell of the registry benchmark', () => {
     serverPeakBytes: 2 ** 20
   })
 
-  it('compares round by round', () => {
+  it('compares the medians of the rounds', () => {
     const subject = { name: '1GB', size: 1e9, seeds: 1, cells: [] }
     const cell = { kind: 'push-blobs', concurrency: 1, count: 2, budgetMs: 1 } as const
     const samples = new Map([
       ['theirs', [sample(1, 2), sample(4, 2), sample(2, 2)]],
-      ['ours', [sample(1, 1), sample(2, 1), sample(0.5, 1)]]
+      ['ours', [sample(1, 1), sample(4, 1), sample(0.5, 1)]]
     ])
     const { servers, throughputRatio } = summariseCell(subject, cell, samples)
     assert.equal(throughputRatio, 2)
     assert.equal(servers.theirs?.cpuSecondsPerGB, 1)
     assert.equal(servers.ours?.cpuSecondsPerGB, 0.5)
     assert.equal(servers.ours?.megabytesPerSecond, 2000)
-    assert.equal(servers.ours?.p99Ms, 2000)
+    assert.equal(servers.ours?.p99Ms, 4000)
     assert.equal(servers.ours?.readOverPayload, 1)
   })
 })

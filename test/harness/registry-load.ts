@@ -187,8 +187,9 @@ export class RegistryLoad {
     for (const each of removed) {
       if (!UNKNOWN.has(outcome.status)) this.#doubtful.delete(each)
       const before = this.#promised.get(each) ?? new Set([undefined])
-      const gone = new Set([undefined])
-      this.#promised.set(each, UNKNOWN.has(outcome.status) ? new Set([...before, undefined]) : gone)
+      // A tag that may name another image, because nobody knows what came of a push to a full disk, may still do so.
+      const after = byDigest ? [...before].filter((possible) => possible?.digest !== image.digest) : []
+      this.#promised.set(each, new Set([...(UNKNOWN.has(outcome.status) ? before : after), undefined]))
     }
     this.deleted++
   }

@@ -1,52 +1,73 @@
-/** Size of a pooled buffer: large enough that a system call per buffer does not show. */
+/** Size of a large buffer: so large that a system call per buffer does not show. */
 export const POOL_BUFFER_BYTES = 1024 * 1024
-/** Buffers that stay for the next user, however long nobody comes. */
+/** Large buffers in use at a time: 24 MiB for all who take in blobs together. */
+export const POOL_MAX_LARGE = 24
+/** Large buffers that stay for the next user, however long nobody comes. */
 export const POOL_KEEP_FREE = 16
-/** Those above that are given back when they were not in use for so long, and at most twice as long, milliseconds. */
-export const POOL_IDLE_MS = 10_000
-/** Large buffers in use at a time: 48 MiB for all who take in blobs together. */
-export const POOL_MAX_LARGE = 48
-/** What is given when the large ones are in use, bytes: a thousand uploads at once stay slower, not larger. */
+/** What is given when the large ones are in use, bytes, while 64 push at a time. */
+export const POOL_MEDIUM_BYTES = 256 * 1024
+/** Medium buffers in use at a time: 24 MiB more. */
+export const POOL_MAX_MEDIUM = 96
+/** What is given when those are in use as well, bytes: a thousand uploads at once stay slower, not larger. */
 export const POOL_SMALL_BYTES = 64 * 1024
+/** Those that are kept for nobody are given back when they were not in use for so long, and at most twice as long, milliseconds. */
+export const POOL_IDLE_MS = 10_000
 
 /**
- * Buffers that are used again, because allocating and clearing them costs more than copying into them. Whoever finds all
- * large ones in use gets a small one.
+ * Buffers that are used again, because allocating and clearing them costs more than copying into them. Few users get large
+ * ones, more get smaller ones.
  */
 export class BufferPool {
-  readonly bufferBytes: number
-  readonly #keepFree: number
-  readonly #maxLarge: number
-  readonly #free: Buffer[] = []
-  /** The fewest that were free since the timer began: so many were of no use. */
-  #idle = 0
-  #large = 0
-  #timer: NodeJS.Timeout | undefined
+  readonly #large = new Shelf(POOL_BUFFER_BYTES, POOL_MAX_LARGE, POOL_KEEP_FREE)
+  readonly #medium = new Shelf(POOL_MEDIUM_BYTES, POOL_MAX_MEDIUM, 0)
 
-  constructor(bufferBytes = POOL_BUFFER_BYTES, keepFree = POOL_KEEP_FREE, maxLarge = POOL_MAX_LARGE) {
-    this.bufferBytes = bufferBytes
-    this.#keepFree = keepFree
-    this.#maxLarge = maxLarge
-  }
-
-  /** Buffers that wait for the next user. */
-  get free(): number {
-    return this.#free.length
+  /** Bytes of the buffers that wait for the next user. */
+  get freeBytes(): number {
+    return this.#large.freeBytes + this.#medium.freeBytes
   }
 
   /** A buffer with whatever was in it before. */
   take(): Buffer {
-    if (this.#large >= this.#maxLarge) return Buffer.allocUnsafeSlow(Math.min(POOL_SMALL_BYTES, this.bufferBytes))
-    this.#large++
+    return this.#large.take() ?? this.#medium.take() ?? Buffer.allocUnsafeSlow(POOL_SMALL_BYTES)
+  }
+
+  /** Give a buffer back that nothing reads or writes any more. */
+  give(buffer: Buffer): void {
+    for (const shelf of [this.#large, this.#medium]) if (shelf.bufferBytes === buffer.length) shelf.give(buffer)
+  }
+}
+
+/** The buffers of one size. */
+class Shelf {
+  readonly bufferBytes: number
+  readonly #max: number
+  readonly #keepFree: number
+  readonly #free: Buffer[] = []
+  /** The fewest that were free since the timer began: so many were of no use. */
+  #idle = 0
+  #used = 0
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(bufferBytes: number, max: number, keepFree: number) {
+    this.bufferBytes = bufferBytes
+    this.#max = max
+    this.#keepFree = keepFree
+  }
+
+  get freeBytes(): number {
+    return this.#free.length * this.bufferBytes
+  }
+
+  take(): Buffer | undefined {
+    if (this.#used >= this.#max) return undefined
+    this.#used++
     const buffer = this.#free.pop() ?? Buffer.allocUnsafeSlow(this.bufferBytes)
     this.#idle = Math.min(this.#idle, this.#free.length)
     return buffer
   }
 
-  /** Give a buffer back that nothing reads or writes any more. */
   give(buffer: Buffer): void {
-    if (buffer.length !== this.bufferBytes) return
-    this.#large--
+    this.#used--
     this.#free.push(buffer)
     if (this.#free.length > this.#keepFree && this.#timer === undefined) this.#wait()
   }

@@ -95,6 +95,14 @@ export class FileIngest implements Ingest {
     })
   }
 
+  async rewind(length: number): Promise<void> {
+    await this.#alone(async () => {
+      if (length >= this.#received) return
+      this.#received = length
+      this.#inStep = false
+    })
+  }
+
   async read(target: Uint8Array, position: number): Promise<number> {
     if (this.#over !== undefined || this.#stop.signal.aborted) throw new StoreClosedError('the ingest')
     const length = Math.max(0, Math.min(target.length, this.#received - position))
@@ -165,7 +173,7 @@ export class FileIngest implements Ingest {
     const { algorithm, chunked, file, size } = this.#init
     this.#hash = createHash(algorithm)
     this.#chunks = chunked ? new ChunkHasher(size) : undefined
-    // A write that failed may have left some bytes behind the last good one.
+    // A write that failed may have left some bytes behind the last good one, and dropped ones are there still.
     await file.truncate(this.#received)
     await this.#readBack((bytes) => {
       for (const taker of this.#takers) taker.update(bytes)

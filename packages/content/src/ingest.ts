@@ -38,6 +38,12 @@ export interface Ingest {
    */
   append(source: AsyncIterable<Uint8Array>, options?: AbortOptions): Promise<number>
   /**
+   * Drop all but the first `length` bytes; more than there are changes nothing. What stays is read back and hashed once.
+   *
+   * @throws IngestBusyError, StoreClosedError
+   */
+  rewind(length: number): Promise<void>
+  /**
    * Read into `target` from `position` on what came so far, and say how many bytes it was; 0 at the end of it. May be
    * called while bytes come. Nothing vouches for them before `finish`.
    *

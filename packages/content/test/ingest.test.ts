@@ -3,7 +3,15 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { digestOf } from '@shoal/oci'
-import { BufferPool, POOL_IDLE_MS, POOL_KEEP_FREE, POOL_MAX_LARGE } from '../src/buffer-pool.ts'
+import {
+  BufferPool,
+  POOL_BUFFER_BYTES,
+  POOL_IDLE_MS,
+  POOL_KEEP_FREE,
+  POOL_MAX_LARGE,
+  POOL_MAX_MEDIUM,
+  POOL_MEDIUM_BYTES
+} from '../src/buffer-pool.ts'
 import { ContentStore, chunkCount, equalChunkMaps, verifySegment } from '../src/index.ts'
 import { bytesOf, KEYS, mapOf, pieces, readBlob, temporaryStore } from './support.ts'
 
@@ -271,8 +279,10 @@ test('buffers of many uploads stay within a bound', () => {
   const taken = Array.from({ length: 1000 }, () => pool.take())
   const bytes = taken.reduce((sum, buffer) => sum + buffer.length, 0)
   assert.ok(bytes < 110 * MiB, `${bytes} bytes`)
+  // 64 pushes with two each: hardly one is left with the small ones.
+  assert.ok(taken.slice(0, 120).every(({ length }) => length >= POOL_MEDIUM_BYTES))
   for (const buffer of taken) pool.give(buffer)
-  assert.equal(pool.take().length, pool.bufferBytes)
+  assert.equal(pool.take().length, POOL_BUFFER_BYTES)
 })
 
 test('buffers that were of no use for a while are given back, and few stay', (t) => {
@@ -282,15 +292,17 @@ test('buffers that were of no use for a while are given back, and few stay', (t)
     const taken = Array.from({ length: count }, () => pool.take())
     for (const buffer of taken) pool.give(buffer)
   }
-  use(POOL_MAX_LARGE + 10)
-  assert.equal(pool.free, POOL_MAX_LARGE)
+  const mostBytes = POOL_MAX_LARGE * POOL_BUFFER_BYTES + POOL_MAX_MEDIUM * POOL_MEDIUM_BYTES
+  use(POOL_MAX_LARGE + POOL_MAX_MEDIUM + 10)
+  assert.equal(pool.freeBytes, mostBytes)
   // What is in use at times is kept.
-  use(30)
+  use(POOL_MAX_LARGE + 10)
   t.mock.timers.tick(POOL_IDLE_MS)
-  assert.ok(pool.free >= 30 && pool.free < POOL_MAX_LARGE, `${pool.free} are free`)
+  assert.ok(pool.freeBytes >= POOL_MAX_LARGE * POOL_BUFFER_BYTES + 10 * POOL_MEDIUM_BYTES, `${pool.freeBytes} are free`)
+  assert.ok(pool.freeBytes < mostBytes, `${pool.freeBytes} are free`)
   t.mock.timers.tick(POOL_IDLE_MS)
-  assert.equal(pool.free, POOL_KEEP_FREE)
+  assert.equal(pool.freeBytes, POOL_KEEP_FREE * POOL_BUFFER_BYTES)
   use(1)
   t.mock.timers.tick(10 * POOL_IDLE_MS)
-  assert.equal(pool.free, POOL_KEEP_FREE)
+  assert.equal(pool.freeBytes, POOL_KEEP_FREE * POOL_BUFFER_BYTES)
 })

@@ -125,6 +125,13 @@ class MemoryIngest implements Ingest {
     }
   }
 
+  async rewind(length: number): Promise<void> {
+    this.#assertOpen()
+    if (this.busy) throw new IngestBusyError()
+    this.#bytes = this.#bytes.subarray(0, length)
+    this.#init.keep(this.#bytes)
+  }
+
   async read(target: Uint8Array, position: number): Promise<number> {
     this.#assertOpen()
     return this.#bytes.copy(target, 0, position)

@@ -57,7 +57,8 @@ export class UploadHandlers {
 
   /** GET: how much has come. */
   async status(reply: FastifyReply, name: string, id: string): Promise<void> {
-    await sendProgress(reply.code(204), this.#init.uploads.find(name, id))
+    const upload = this.#init.uploads.find(name, id)
+    await progressHeaders(reply.code(204), upload, upload.tell()).send()
   }
 
   /**
@@ -195,6 +196,7 @@ async function receive(
   const length = contentLength(request)
   const range = parseUploadRange(request.headers['content-range'])
   if (range !== undefined) {
+    await turn.resume(range.start)
     // A client that is out of step reads in the answer where it has to go on.
     progressHeaders(reply, upload)
     checkStart(range, turn.received)
@@ -206,13 +208,13 @@ async function receive(
   await turn.append(new RequestBody(request.raw, ...checks), blobSize)
 }
 
-function progressHeaders(reply: FastifyReply, upload: Upload): FastifyReply {
+function progressHeaders(reply: FastifyReply, upload: Upload, received = upload.received): FastifyReply {
   return (
     reply
       .header('location', `/v2/${upload.repository}/blobs/uploads/${upload.id}`)
       .header('docker-upload-uuid', upload.id)
       // The last byte, inclusive. There is no way to write that there is none; clients take 0-0 for it.
-      .header('range', `0-${Math.max(0, upload.received - 1)}`)
+      .header('range', `0-${Math.max(0, received - 1)}`)
   )
 }
 

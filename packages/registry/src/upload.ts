@@ -26,6 +26,11 @@ export interface UploadTurn {
   /** Bytes taken in so far. */
   readonly received: number
   /**
+   * Go back to where a client was told that this stands while another request still sent, and that request came to no good
+   * end: what was written after that is dropped, which nobody was told of. Any other place changes nothing.
+   */
+  resume(start: number): Promise<void>
+  /**
    * Take in all of `body`. What came before it broke is kept.
    *
    * @param blobSize the size of the whole blob in bytes, where the request tells it
@@ -58,6 +63,8 @@ export class Upload {
   #takeOver = new AbortController()
   #last: Promise<unknown> = Promise.resolve()
   #waiting = 0
+  /** What was told last while a request was sending. */
+  #told: number | undefined
   #over = false
   #usedAt: number
 
@@ -71,6 +78,12 @@ export class Upload {
   /** Bytes taken in so far. */
   get received(): number {
     return this.#ingest?.received ?? this.#init.received ?? 0
+  }
+
+  /** Bytes taken in so far, for a client that will go on there. */
+  tell(): number {
+    if (this.#waiting > 0) this.#told = this.received
+    return this.received
   }
 
   /** Milliseconds since a request last used this; 0 while one does. */
@@ -96,7 +109,10 @@ export class Upload {
     try {
       await before
       this.#assertOpen()
-      return await use(this.#turnOf(takeOver.signal))
+      const result = await use(this.#turnOf(takeOver.signal))
+      // All that came was acknowledged.
+      this.#told = undefined
+      return result
     } finally {
       this.#waiting--
       this.#usedAt = this.#init.now()
@@ -129,6 +145,10 @@ export class Upload {
     return {
       get received() {
         return received()
+      },
+      resume: async (start) => {
+        if (start === this.#told && start < this.received) await this.#ingest?.rewind(start)
+        this.#told = undefined
       },
       append: async (body, blobSize) => {
         signal.throwIfAborted()

@@ -97,6 +97,26 @@ export function blobStoreContract(name: string, open: (t: TestContext) => Promis
       assert.deepEqual(await read(store, digest), bytes)
     })
 
+    it('drops what came behind a place, and goes on there', async (t) => {
+      const store = await open(t)
+      const ingest = await store.ingest()
+      await ingest.append(pieces(Buffer.concat([bytes.subarray(0, 9), Buffer.from('something else that is longer')])))
+      await ingest.rewind(1000)
+      assert.equal(ingest.received, 38)
+      await ingest.rewind(9)
+      assert.equal(ingest.received, 9)
+      assert.equal(await ingest.read(Buffer.alloc(100), 0), 9)
+      await ingest.append(pieces(bytes.subarray(9)))
+      await ingest.finish(digest)
+      assert.deepEqual(await read(store, digest), bytes)
+      const shorter = await store.ingest()
+      await shorter.append(pieces(bytes))
+      await shorter.rewind(4)
+      await shorter.finish(digestOf(bytes.subarray(0, 4)))
+      assert.deepEqual(await read(store, digestOf(bytes.subarray(0, 4))), bytes.subarray(0, 4))
+      await assert.rejects(shorter.rewind(1), { code: 'STORE_CLOSED' })
+    })
+
     it('deletes a blob once, and those who read it go on', async (t) => {
       const store = await open(t)
       await add(store, bytes)

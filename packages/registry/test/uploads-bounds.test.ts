@@ -31,6 +31,9 @@ function fakeStore(): { ingest: () => Promise<Ingest>; pendingIngests: () => Pro
           }
           return received
         },
+        async rewind(length) {
+          received = Math.min(received, length)
+        },
         read: async () => 0,
         async finish(digest) {
           end()

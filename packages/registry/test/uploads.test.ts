@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { stat } from 'node:fs/promises'
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
+import { join } from 'node:path'
 import { it } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { digestOf } from '@shoal/oci'
@@ -325,6 +327,32 @@ it('keeps to what it told of how far an upload is, when the client comes back on
     headers: { 'content-range': `${start}-${big.length - 1}` }
   })
   assert.equal(next.status, 202)
+  assert.equal((await harness.request(`${location}?digest=${bigDigest}`, { method: 'PUT' })).status, 201)
+  await assertPulled(harness, 'app', big)
+})
+
+it('… also when what had come until the connection broke was written after that', async (t) => {
+  const harness = await startRegistry(t)
+  const location = await begin(harness)
+  const first = await sendPart(harness, location, 'PATCH', big.subarray(0, 1_500_000))
+  let told = '0-0'
+  while (told === '0-0') {
+    await setImmediate()
+    told = (await harness.request(location)).headers.get('range') ?? ''
+  }
+  const start = Number(told.split('-')[1]) + 1
+  assert.ok(start < 1_500_000, told)
+  first.destroy()
+  const file = join(harness.directory, 'content', 'uploads', location.split('/').at(-1) ?? '')
+  while ((await stat(file)).size <= start) await setImmediate()
+  const next = await harness.request(location, {
+    method: 'PATCH',
+    body: copy(big.subarray(start)),
+    headers: { 'content-range': `${start}-${big.length - 1}` }
+  })
+  assert.equal(next.status, 202)
+  // What was answered stands: it is not gone back to a second time.
+  assert.equal((await patch(harness, location, start, big.length)).status, 416)
   assert.equal((await harness.request(`${location}?digest=${bigDigest}`, { method: 'PUT' })).status, 201)
   await assertPulled(harness, 'app', big)
 })
