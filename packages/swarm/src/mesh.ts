@@ -116,6 +116,7 @@ export class Mesh {
       lanes: () => this.#lanes?.counts ?? { receiving: 0, sending: 0 },
       load: () => this.exchange.load,
       records: () => this.dht.records,
+      keptRecords: () => node.records,
       strangers: () => ({
         libp2p: this.connector.strangers,
         pending: node.pending,
@@ -187,6 +188,7 @@ export class Mesh {
     const bans = new Bans(() => clock.now())
     const node = await createLibp2pNode({
       identity: init.identity,
+      authority: role.authority,
       directory: join(init.directory, 'datastore'),
       listen: init.listen,
       ...(init.announce === undefined ? {} : { announce: init.announce }),

@@ -24,6 +24,8 @@ export interface SwarmGauges {
   strangers(): Readonly<Record<'libp2p' | 'pending' | 'lane', number>>
   /** Blobs of which the DHT has been told, and is told again while they are here. */
   records(): number
+  /** Provider records of other agents that are kept here. */
+  keptRecords(): number
   /** Payload bytes exchanged with peers, by whether they stayed in our zone. */
   zones?(): ZoneTotals
   load(): ExchangeLoad
@@ -97,6 +99,8 @@ export function createSwarmMetrics(register: Registry, gauges: SwarmGauges): Swa
   })
   const recordsHelp = 'Blobs that the DHT has been told of and is told of again while they are here'
   gauge(register, 'shoal_provider_records', recordsHelp, () => gauges.records())
+  const keptHelp = 'Provider records of other agents that this node keeps for the DHT'
+  gauge(register, 'shoal_kept_records', keptHelp, () => gauges.keptRecords())
   for (const direction of ['received', 'sent'] as const) {
     new Counter({
       name: `shoal_zone_bytes_${direction}_total`,

@@ -101,7 +101,8 @@ export async function createNode(
       lanes: () => ({ receiving: 0, sending: 0 }),
       load: () => exchange.load,
       strangers: () => ({ libp2p: 0, pending: 0, lane: 0 }),
-      records: () => 0
+      records: () => 0,
+      keptRecords: () => 0
     }),
     transfer,
     uploadLimiter: new RateLimiter(),

@@ -13,7 +13,7 @@ import { decode as decodeMultihash } from 'multiformats/hashes/digest'
 import type { Identity } from '../identity.ts'
 import { MAX_LINKS } from '../peers/peer-links.ts'
 import { announceable, type ListenAddress, listenMultiaddrs } from './listen-addresses.ts'
-import { PeerDatastore } from './peer-datastore.ts'
+import { PeerDatastore, PROVIDER_RECORDS } from './peer-datastore.ts'
 import { PendingConnections } from './pending-connections.ts'
 import { sparingYamux } from './sparing-yamux.ts'
 import { MAX_STRANGERS } from './strangers.ts'
@@ -26,8 +26,6 @@ const DHT_ALPHA = 4
 const PROVIDER_VALIDITY_MS = 24 * 3_600_000
 const REPROVIDE_INTERVAL_MS = 3_600_000
 const REPROVIDE_THRESHOLD_MS = 12 * 3_600_000
-/** Where kad-dht keeps provider records in its datastore: below it the key's multihash, then the provider. */
-const PROVIDER_RECORDS = '/dht/provider/'
 /** Every link has one, a registry as many as agents; the others are bounded by the connector. */
 const MAX_CONNECTIONS = MAX_LINKS + MAX_STRANGERS
 /** A rollout makes many nodes dial one at the same moment, often from behind one address. */
@@ -50,6 +48,8 @@ export interface Libp2pNode {
   readonly libp2p: Libp2p<NodeServices>
   /** Inbound connections that are not secured yet. */
   readonly pending: number
+  /** Provider records of other agents that are kept for the DHT. */
+  readonly records: number
   /** Keys of our own provider records, this run's and earlier ones', which libp2p renews until they are cancelled. */
   provided(): AsyncIterable<CID>
   close(): Promise<void>
@@ -58,6 +58,8 @@ export interface Libp2pNode {
 /** What a node is made of. */
 export interface Libp2pNodeInit {
   readonly identity: Identity
+  /** Peer id of the registry. */
+  readonly authority: string
   /** Folder of the datastore: peers' addresses and provider records outlive the process. */
   readonly directory: string
   readonly listen: ListenAddress
@@ -72,7 +74,7 @@ const STOP_TIMEOUT_MS = 5_000
 
 /** Makes a node: TCP, Noise, Yamux, identify, ping and a DHT of our own in server mode. It is not started. */
 export async function createLibp2pNode(init: Libp2pNodeInit): Promise<Libp2pNode> {
-  const datastore = new PeerDatastore(init.directory)
+  const datastore = new PeerDatastore(init.directory, { self: init.identity.peerId, authority: init.authority })
   await datastore.open()
   const pending = new PendingConnections()
   const denied = (peerId: PeerId) => init.isBanned(peerId.toString())
@@ -142,6 +144,9 @@ export async function createLibp2pNode(init: Libp2pNodeInit): Promise<Libp2pNode
     libp2p,
     get pending() {
       return pending.size
+    },
+    get records() {
+      return datastore.records
     },
     async *provided() {
       for await (const key of datastore.queryKeys({ prefix: PROVIDER_RECORDS })) {
