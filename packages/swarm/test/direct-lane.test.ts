@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { connect as connectPlain } from 'node:net'
+import { type AddressInfo, connect as connectPlain, createServer } from 'node:net'
 import { after, describe, it } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
@@ -8,7 +8,7 @@ import { type Clock, systemClock } from '../src/clock.ts'
 import type { ChunkOutlet } from '../src/exchange/chunk-outlet.ts'
 import type { LaneEncryption, LaneOffer } from '../src/exchange/frame.ts'
 import { ANSWER_BYTES, greet, proveTo } from '../src/lane/challenge.ts'
-import { type DirectLane, DirectLanes } from '../src/lane/direct-lanes.ts'
+import { type DirectLane, DirectLanes, MIN_REDIAL_MS } from '../src/lane/direct-lanes.ts'
 import { dialTargets, parseTcpMultiaddr } from '../src/lane/lane-address.ts'
 import { createLaneCertificate } from '../src/lane/lane-certificate.ts'
 import { MAX_UNPROVEN_PER_HOST, PROOF_TIMEOUT_MS } from '../src/lane/lane-server.ts'
@@ -136,6 +136,30 @@ describe('a direct lane', () => {
     await b.until(() => b.outlet?.closed === false)
     await send(b.outlet, Buffer.from('again'))
     await a.until(() => a.bytes.length === 5)
+  })
+
+  it('comes about when it could not be dialled at first', async () => {
+    const placeholder = createServer().listen(LOOPBACK)
+    await once(placeholder, 'listening')
+    const { port } = placeholder.address() as AddressInfo
+    await new Promise((resolve) => placeholder.close(resolve))
+    const late = new DirectLanes({
+      listen: { ...LOOPBACK, port },
+      encryption: 'tls',
+      clock: systemClock,
+      logger: silentLogger
+    })
+    all.push(late)
+    const clock = new ManualClock()
+    const [a, b] = [new End(await start('tls', 'off', clock)), new End(late)]
+    b.lane.onOffer(a.lane.offer)
+    a.lane.onOffer({ ...b.lane.offer, addresses: [`/ip4/127.0.0.1/tcp/${port}`] })
+    while (clock.waiting === 0) await setImmediate()
+    assert.equal(a.opened, 0)
+    await late.start()
+    clock.advance(MIN_REDIAL_MS)
+    await a.until(() => a.opened === 1)
+    await b.until(() => b.outlet !== undefined)
   })
 
   it('is only used by a node that listens nowhere to receive', async () => {
