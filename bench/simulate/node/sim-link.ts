@@ -60,6 +60,7 @@ export class SimLane implements Lane {
 export class SimLink implements Link {
   readonly peerId: string
   readonly outlet = { kind: 'direct' } as const
+  readonly queuedBytes = 0
   readonly #init: LinkInit
   readonly #lane: SimLane
   #flow: Flow | undefined

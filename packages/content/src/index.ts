@@ -12,7 +12,7 @@
  * if (source !== undefined) await sendBlob(source, { start: 0, end: size }, response)
  * ```
  */
-export type { AbortOptions } from './abort.ts'
+export { type AbortOptions, untilAborted } from './abort.ts'
 export { ArrivingBlob, type ArrivingBlobInit, HELD_BACK_BYTES } from './arriving-blob.ts'
 export { Bitfield } from './bitfield.ts'
 export type { BlobInfo } from './blob-info.ts'

@@ -10,7 +10,7 @@ import { findPeers } from './discovery/find-peers.ts'
 import { RendezvousClient } from './discovery/rendezvous-client.ts'
 import { MAX_RENDEZVOUS_BYTES } from './discovery/rendezvous-messages.ts'
 import type { PeerAddress } from './exchange/frame.ts'
-import { MAX_ADMISSION_BYTES } from './membership/admission-messages.ts'
+import { MAX_ADMISSION_ANSWER_BYTES } from './membership/admission-messages.ts'
 import type { JoinToken } from './membership/join-token.ts'
 import { Membership, type MembershipState } from './membership/membership.ts'
 import { Mesh, type MeshInit } from './mesh.ts'
@@ -20,6 +20,7 @@ import { request } from './node/request.ts'
 import type { ZoneTotals } from './peers/zone-bytes.ts'
 import { ADMISSION_PROTOCOL, RENDEZVOUS_PROTOCOL } from './protocols.ts'
 import type { RateLimiter } from './rate-limiter.ts'
+import { gauge } from './swarm-metrics.ts'
 
 /** Layers whose image is remembered, for looking them up by the image's provider records. */
 const MAX_REMEMBERED_LAYERS = 20_000
@@ -124,6 +125,11 @@ export async function createAgentSwarm(init: AgentSwarmInit): Promise<AgentSwarm
     }
   })
 
+  gauge(init.metrics, 'shoal_known_peers', 'Members that are remembered for dialling them', () => neighbourhood.known)
+  gauge(init.metrics, 'shoal_dials', 'Peers that are being dialled', () => neighbourhood.dials)
+  const waiting = 'Blobs that the registry is to be asked for, or told of'
+  gauge(init.metrics, 'shoal_rendezvous_queue_blobs', waiting, () => rendezvous.waiting)
+
   const membership = new Membership({
     token: joinToken,
     peerId: identity.peerId,
@@ -135,7 +141,7 @@ export async function createAgentSwarm(init: AgentSwarmInit): Promise<AgentSwarm
     isLinked: () => mesh.exchange.hasLink(authority),
     ask: async (message, signal) => {
       const connection = await dialRegistry(signal)
-      return request(connection, ADMISSION_PROTOCOL, message, { maxBytes: MAX_ADMISSION_BYTES, signal })
+      return request(connection, ADMISSION_PROTOCOL, message, { maxBytes: MAX_ADMISSION_ANSWER_BYTES, signal })
     },
     link: async (signal) => {
       await dialRegistry(signal)

@@ -19,7 +19,7 @@ import { type Certificate, CertificateError, isExpired, verifyCertificate } from
 import { AddressBook } from './node/address-book.ts'
 import { Connector } from './node/connector.ts'
 import { createLibp2pNode, type Libp2pNode } from './node/libp2p-node.ts'
-import type { ListenAddress } from './node/listen-addresses.ts'
+import { hostOf, type ListenAddress } from './node/listen-addresses.ts'
 import { answer } from './node/request.ts'
 import { PeerSilentError } from './peers/peer-links.ts'
 import { RateLimiter } from './rate-limiter.ts'
@@ -118,6 +118,12 @@ export class Mesh {
       lanes: () => this.#lanes?.counts ?? { receiving: 0, sending: 0 },
       load: () => this.exchange.load,
       records: () => this.dht.records,
+      keptRecords: () => node.records,
+      strangers: () => ({
+        libp2p: this.connector.strangers,
+        pending: node.pending,
+        lane: this.#lanes?.unproven ?? 0
+      }),
       zones: () => this.exchange.zoneTotals
     })
     const now = () => this.clock.now()
@@ -148,7 +154,10 @@ export class Mesh {
       hostOf: (peerId) => this.#hostOf(peerId),
       addressesOf: (peerId) => this.addresses.of(peerId),
       learned: (peers) => role.learned(peers),
-      onLink: (peerId, certificate) => role.onLink(peerId, certificate),
+      onLink: (peerId, certificate) => {
+        this.connector.linked(peerId)
+        role.onLink(peerId, certificate)
+      },
       onUnlink: (peerId, error) => {
         init.logger.debug({ peer: peerId, error }, 'a link ended')
         if (error !== undefined && isFinal(error)) this.connector.disconnect(peerId)
@@ -182,6 +191,7 @@ export class Mesh {
     const bans = new Bans(() => clock.now())
     const node = await createLibp2pNode({
       identity: init.identity,
+      authority: role.authority,
       directory: join(init.directory, 'datastore'),
       listen: init.listen,
       ...(init.announce === undefined ? {} : { announce: init.announce }),
@@ -225,7 +235,7 @@ export class Mesh {
 
   #hostOf(peerId: string): string | undefined {
     const remote = this.connectionTo(peerId)?.remoteAddr.toString()
-    return remote && /^\/(?:ip4|ip6|dns[46]?)\/([^/]+)/.exec(remote)?.[1]
+    return remote && hostOf(remote)
   }
 
   /** The connection to a peer, if there is one. */

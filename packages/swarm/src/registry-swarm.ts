@@ -1,15 +1,17 @@
 import type { Digest } from '@shoal/oci'
+import { Counter } from 'prom-client'
 import type { LinkedPeer } from './blob/exchange.ts'
 import { MAX_RENDEZVOUS_BYTES } from './discovery/rendezvous-messages.ts'
 import { RendezvousServer } from './discovery/rendezvous-server.ts'
 import type { PeerAddress } from './exchange/frame.ts'
-import { MAX_ADMISSION_BYTES } from './membership/admission-messages.ts'
+import { MAX_ADMISSION_REQUEST_BYTES } from './membership/admission-messages.ts'
 import { AdmissionServer, NEIGHBOURS_TOLD } from './membership/admission-server.ts'
 import type { JoinToken } from './membership/join-token.ts'
 import { Mesh, type MeshInit } from './mesh.ts'
 import { mixZones } from './node/zone-mix.ts'
 import type { ZoneTotals } from './peers/zone-bytes.ts'
 import { ADMISSION_PROTOCOL, RENDEZVOUS_PROTOCOL } from './protocols.ts'
+import { gauge } from './swarm-metrics.ts'
 
 /** Blobs that the registry tells the DHT of; it sees every blob, and agents find it without the DHT too. */
 export const MAX_PROVIDED_BLOBS = 100_000
@@ -44,12 +46,20 @@ export interface RegistrySwarm {
 export async function createRegistrySwarm(init: RegistrySwarmInit): Promise<RegistrySwarm> {
   const { identity, store, logger } = init
   const random = init.random ?? Math.random
+  const admissions = new Counter({
+    name: 'shoal_admissions_total',
+    help: 'Nodes that asked to be admitted to the mesh, by result',
+    labelNames: ['result'] as const,
+    registers: [init.metrics]
+  })
+  for (const result of ['admitted', 'refused'] as const) admissions.inc({ result }, 0)
   const admission = new AdmissionServer({
     identity,
     token: init.joinToken,
     wallClock: init.wallClock ?? Date.now,
     members: (except, zone) => members(except, zone),
-    logger
+    logger,
+    count: (result) => admissions.inc({ result })
   })
   const mesh = await Mesh.create(init, {
     authority: identity.peerId,
@@ -69,6 +79,9 @@ export async function createRegistrySwarm(init: RegistrySwarmInit): Promise<Regi
     addressesOf: (peerId) => mesh.addresses.of(peerId),
     zoneOf: (peerId) => mesh.exchange.zoneOf(peerId)
   })
+  gauge(init.metrics, 'shoal_rendezvous_blobs', 'Blobs that agents have told of', () => rendezvous.size.blobs)
+  const registrations = 'Agents that have told of a blob, for all blobs together'
+  gauge(init.metrics, 'shoal_rendezvous_registrations', registrations, () => rendezvous.size.registrations)
   const members = (except: string, zone: string): PeerAddress[] => {
     const others = mesh.exchange.peers.filter(
       ({ peerId, role }) => peerId !== except && role === 'agent' && mesh.addresses.of(peerId).length > 0
@@ -104,9 +117,11 @@ export async function createRegistrySwarm(init: RegistrySwarmInit): Promise<Regi
     },
     async start() {
       await mesh.start()
-      await mesh.serve(ADMISSION_PROTOCOL, MAX_ADMISSION_BYTES, (peerId, message) => admission.answer(peerId, message))
+      await mesh.serve(ADMISSION_PROTOCOL, MAX_ADMISSION_REQUEST_BYTES, (peerId, message) =>
+        admission.answer(peerId, message)
+      )
       await mesh.serve(RENDEZVOUS_PROTOCOL, MAX_RENDEZVOUS_BYTES, (peerId, message) => {
-        if (!mesh.exchange.hasLink(peerId)) throw new Error('only members may use the rendezvous')
+        if (!mesh.exchange.isLinked(peerId)) throw new Error('only members may use the rendezvous')
         return rendezvous.answer(peerId, message)
       })
       unsubscribe = store.onRemoved(({ digest }) => {

@@ -1,4 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
+import type { ExchangeLoad } from './blob/exchange-load.ts'
 import type { ZoneTotals } from './peers/zone-bytes.ts'
 
 /** What the swarm counts beside payload bytes. */
@@ -19,16 +20,27 @@ export interface SwarmGauges {
   peers(): Readonly<Record<'connected' | 'banned', number>>
   /** Open direct lanes by direction. */
   lanes(): Readonly<Record<'receiving' | 'sending', number>>
+  /** Connections to libp2p and to the direct lane that have not proved who they are, and libp2p's before they are secured. */
+  strangers(): Readonly<Record<'libp2p' | 'pending' | 'lane', number>>
   /** Blobs of which the DHT has been told, and is told again while they are here. */
   records(): number
+  /** Provider records of other agents that are kept here. */
+  keptRecords(): number
   /** Payload bytes exchanged with peers, by whether they stayed in our zone. */
   zones?(): ZoneTotals
-  load(): {
-    readonly queuedUploads: number
-    readonly pendingBytes: number
-    readonly storingBytes: number
-    readonly waitingPrefetches: number
-  }
+  load(): ExchangeLoad
+}
+
+/** Makes a gauge that is read when somebody asks for the metrics. */
+export function gauge(register: Registry, name: string, help: string, value: () => number): void {
+  new Gauge({
+    name,
+    help,
+    registers: [register],
+    collect() {
+      this.set(value())
+    }
+  })
 }
 
 /** Makes the swarm's metrics on `register`. */
@@ -76,13 +88,19 @@ export function createSwarmMetrics(register: Registry, gauges: SwarmGauges): Swa
     }
   })
   new Gauge({
-    name: 'shoal_provider_records',
-    help: 'Blobs that the DHT has been told of and is told of again while they are here',
+    name: 'shoal_unproven_connections',
+    help: 'Connections whose other end has not shown yet that it is a member, by what it connected to',
+    labelNames: ['kind'] as const,
     registers,
     collect() {
-      this.set(gauges.records())
+      this.set({ kind: 'link' }, gauges.load().unprovenLinks)
+      for (const [kind, count] of Object.entries(gauges.strangers())) this.set({ kind }, count)
     }
   })
+  const recordsHelp = 'Blobs that the DHT has been told of and is told of again while they are here'
+  gauge(register, 'shoal_provider_records', recordsHelp, () => gauges.records())
+  const keptHelp = 'Provider records of other agents that this node keeps for the DHT'
+  gauge(register, 'shoal_kept_records', keptHelp, () => gauges.keptRecords())
   for (const direction of ['received', 'sent'] as const) {
     new Counter({
       name: `shoal_zone_bytes_${direction}_total`,
@@ -98,20 +116,17 @@ export function createSwarmMetrics(register: Registry, gauges: SwarmGauges): Swa
   }
   const loads = [
     ['shoal_upload_queue_chunks', 'Chunks that peers asked for and have not been sent', 'queuedUploads'],
+    ['shoal_upload_queue_peers', 'Peers that wait for their turn to be sent a chunk', 'waitingPeers'],
+    ['shoal_peer_queue_bytes', 'Bytes sent to peers over libp2p that have not left yet', 'queuedBytes'],
+    ['shoal_swarms', 'Blobs that peers want of this node, or that it fetches', 'swarms'],
+    ['shoal_open_files', 'Files of whole blobs that are open for peers', 'openFiles'],
+    ['shoal_channels', 'Numbers that links have given to blobs, of both sides', 'channels'],
+    ['shoal_deferred_frames', 'Frames of peers that wait until their blob has been looked for', 'deferredFrames'],
     ['shoal_pending_bytes', 'Payload bytes that were asked for and are not on disk', 'pendingBytes'],
     ['shoal_storing_bytes', 'Payload bytes that have come and are not on disk', 'storingBytes'],
     ['shoal_prefetch_queue_blobs', 'Blobs that wait to be fetched before they are asked for', 'waitingPrefetches']
   ] as const
-  for (const [name, help, load] of loads) {
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(gauges.load()[load])
-      }
-    })
-  }
+  for (const [name, help, load] of loads) gauge(register, name, help, () => gauges.load()[load])
   return {
     rejected: (reason) => rejected.inc({ reason }),
     banned: (reason) => banned.inc({ reason }),

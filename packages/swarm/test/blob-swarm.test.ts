@@ -1,26 +1,15 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { digestOf } from '@shoal/oci'
-import { BlobSwarm, type SwarmListener } from '../src/blob/blob-swarm.ts'
+import { BlobSwarm } from '../src/blob/blob-swarm.ts'
+import type { SwarmListener } from '../src/blob/blob-swarm-init.ts'
 import type { ExchangeFrame, Link } from '../src/exchange/link.ts'
-import { ManualClock } from './manual-clock.ts'
+import { swarmInit } from './swarm-inits.ts'
 
-const digest = digestOf(Buffer.from('a blob'))
+const init = swarmInit()
+const { digest } = init
 
 function setUp() {
-  const swarm = new BlobSwarm({
-    digest,
-    clock: new ManualClock(),
-    seedCopies: undefined,
-    repeatAfterMs: 0,
-    place: () => ({ role: 'agent', zone: '', near: true }),
-    channel: () => 7,
-    upload: () => false,
-    dropUploads: () => undefined,
-    cancelUpload: () => undefined,
-    addressesOf: () => [],
-    learned: () => undefined
-  })
+  const swarm = new BlobSwarm(init)
   const listener: Partial<SwarmListener> = { onParticipant: () => undefined, onGone: () => undefined }
   swarm.listener = listener as SwarmListener
   const introduce = (peerId: string) => {

@@ -1,18 +1,20 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { connect as connectPlain } from 'node:net'
+import { type AddressInfo, connect as connectPlain, createServer } from 'node:net'
 import { after, describe, it } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
-import { systemClock } from '../src/clock.ts'
+import { type Clock, systemClock } from '../src/clock.ts'
 import type { ChunkOutlet } from '../src/exchange/chunk-outlet.ts'
 import type { LaneEncryption, LaneOffer } from '../src/exchange/frame.ts'
 import { ANSWER_BYTES, greet, proveTo } from '../src/lane/challenge.ts'
-import { type DirectLane, DirectLanes } from '../src/lane/direct-lanes.ts'
+import { type DirectLane, DirectLanes, MIN_REDIAL_MS } from '../src/lane/direct-lanes.ts'
 import { dialTargets, parseTcpMultiaddr } from '../src/lane/lane-address.ts'
 import { createLaneCertificate } from '../src/lane/lane-certificate.ts'
-import { MAX_UNPROVEN_PER_HOST } from '../src/lane/lane-server.ts'
+import { MAX_UNPROVEN_PER_HOST, PROOF_TIMEOUT_MS } from '../src/lane/lane-server.ts'
 import { silentLogger } from '../src/logger.ts'
 import { WireError } from '../src/wire.ts'
+import { ManualClock } from './manual-clock.ts'
 
 const LOOPBACK = { host: '127.0.0.1', port: 0 }
 const all: DirectLanes[] = []
@@ -21,11 +23,15 @@ after(async () => {
   for (const lanes of all) await lanes.stop()
 })
 
-async function start(encryption: LaneEncryption, listen: typeof LOOPBACK | 'off' = LOOPBACK) {
+async function start(
+  encryption: LaneEncryption,
+  listen: typeof LOOPBACK | 'off' = LOOPBACK,
+  clock: Clock = systemClock
+) {
   const lanes = new DirectLanes({
     listen: listen === 'off' ? undefined : listen,
     encryption,
-    clock: systemClock,
+    clock,
     logger: silentLogger
   })
   await lanes.start()
@@ -132,6 +138,30 @@ describe('a direct lane', () => {
     await a.until(() => a.bytes.length === 5)
   })
 
+  it('comes about when it could not be dialled at first', async () => {
+    const placeholder = createServer().listen(LOOPBACK)
+    await once(placeholder, 'listening')
+    const { port } = placeholder.address() as AddressInfo
+    await new Promise((resolve) => placeholder.close(resolve))
+    const late = new DirectLanes({
+      listen: { ...LOOPBACK, port },
+      encryption: 'tls',
+      clock: systemClock,
+      logger: silentLogger
+    })
+    all.push(late)
+    const clock = new ManualClock()
+    const [a, b] = [new End(await start('tls', 'off', clock)), new End(late)]
+    b.lane.onOffer(a.lane.offer)
+    a.lane.onOffer({ ...b.lane.offer, addresses: [`/ip4/127.0.0.1/tcp/${port}`] })
+    while (clock.waiting === 0) await setImmediate()
+    assert.equal(a.opened, 0)
+    await late.start()
+    clock.advance(MIN_REDIAL_MS)
+    await a.until(() => a.opened === 1)
+    await b.until(() => b.outlet !== undefined)
+  })
+
   it('is only used by a node that listens nowhere to receive', async () => {
     const [a, b] = [new End(await start('tls', 'off')), new End(await start('tls'))]
     assert.deepEqual(a.lane.offer.addresses, [])
@@ -194,15 +224,17 @@ describe('a direct lane', () => {
     assert.throws(() => a.lane.onOffer(b.lane.offer), WireError)
   })
 
-  it('is not given to a peer that claims the certificate of another', async () => {
-    const lanes = await start('tls')
-    const [honest, thief, other] = [new End(lanes), new End(lanes), new End(await start('tls'))]
-    honest.lane.onOffer({ ...other.lane.offer, addresses: [] })
-    thief.lane.onOffer({ ...other.lane.offer, addresses: [] })
-    other.lane.onOffer(honest.lane.offer)
-    await honest.until(() => honest.outlet !== undefined)
-    assert.equal(thief.outlet, undefined)
-  })
+  for (const encryption of ['tls', 'none'] as const) {
+    it(`is the right peer’s although another claimed its certificate first, ${encryption}`, async () => {
+      const lanes = await start(encryption)
+      const [thief, honest, other] = [new End(lanes), new End(lanes), new End(await start(encryption))]
+      thief.lane.onOffer({ ...other.lane.offer, addresses: [] })
+      honest.lane.onOffer({ ...other.lane.offer, addresses: [] })
+      other.lane.onOffer(honest.lane.offer)
+      await honest.until(() => honest.outlet !== undefined)
+      assert.equal(thief.outlet, undefined)
+    })
+  }
 
   it('frees whoever waits to send when it closes', async () => {
     const lanes = await start('tls')
@@ -244,18 +276,18 @@ describe('whoever dials a lane without having been introduced', () => {
   })
 
   it('is refused without encryption where TLS is asked for', async () => {
-    const { end, peer, target } = await expectant('tls')
+    const { end, target } = await expectant('tls')
     const socket = connectPlain(target)
-    socket.write(greet(peer.fingerprint).message)
+    socket.write(greet(end.lane.offer.key).message)
     await once(socket, 'close')
     assert.equal(end.outlet, undefined)
   })
 
   it('is refused without encryption when it does not have the key', async () => {
-    const { end, peer, target } = await expectant('none')
+    const { end, target } = await expectant('none')
     const socket = connectPlain(target)
     socket.on('error', () => undefined)
-    socket.write(greet(peer.fingerprint).message)
+    socket.write(greet(end.lane.offer.key).message)
     const [answer] = (await once(socket, 'data')) as [Buffer]
     assert.equal(answer.length, ANSWER_BYTES)
     socket.write(Buffer.alloc(32, 1))
@@ -264,10 +296,10 @@ describe('whoever dials a lane without having been introduced', () => {
   })
 
   it('is closed when the link has ended while it proved who it is', async () => {
-    const { end, peer, target } = await expectant('none')
+    const { end, target } = await expectant('none')
     const socket = connectPlain(target)
     socket.on('error', () => undefined)
-    const { message, nonce } = greet(peer.fingerprint)
+    const { message, nonce } = greet(end.lane.offer.key)
     socket.write(message)
     const [answer] = (await once(socket, 'data')) as [Buffer]
     end.lane.close()
@@ -282,6 +314,28 @@ describe('whoever dials a lane without having been introduced', () => {
     for (const socket of sockets) socket.on('error', () => undefined)
     await Promise.race(sockets.map((socket) => once(socket.resume(), 'close')))
     for (const socket of sockets) socket.destroy()
+  })
+
+  it('is closed when it says too little for too long, and not before', async () => {
+    const clock = new ManualClock()
+    const lanes = await start('tls', LOOPBACK, clock)
+    const end = new End(lanes)
+    const target = parseTcpMultiaddr(end.lane.offer.addresses[0] ?? '')
+    assert.ok(target)
+    // Silent, with the beginning of a TLS handshake, and with the beginning of a greeting.
+    const sockets = ['', '\x16\x03\x01', 'shoal lane'].map((begun) => {
+      const socket = connectPlain(target)
+      socket.on('error', () => undefined)
+      socket.write(begun)
+      return socket
+    })
+    const closed = sockets.map((socket) => new Promise((resolve) => socket.resume().once('close', resolve)))
+    while (lanes.unproven !== sockets.length) await setImmediate()
+    clock.advance(PROOF_TIMEOUT_MS - 1)
+    assert.equal(lanes.unproven, sockets.length)
+    clock.advance(1)
+    await Promise.all(closed)
+    while (lanes.unproven !== 0) await setImmediate()
   })
 
   it('is refused when it says something else', async () => {

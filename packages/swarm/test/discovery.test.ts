@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { type Digest, digestOf } from '@shoal/oci'
 import type { CID } from 'multiformats/cid'
-import { Registry } from 'prom-client'
 import { Exchange } from '../src/blob/exchange.ts'
 import type { Fallback } from '../src/blob/fallback.ts'
 import type { Clock } from '../src/clock.ts'
@@ -14,7 +13,6 @@ import { BATCH_MS, HOLDINGS_BATCH_MS, RendezvousClient } from '../src/discovery/
 import { decodeRendezvousRequest, encodeRendezvousAnswer } from '../src/discovery/rendezvous-messages.ts'
 import type { PeerAddress } from '../src/exchange/frame.ts'
 import { silentLogger } from '../src/logger.ts'
-import { createSwarmMetrics } from '../src/swarm-metrics.ts'
 import { add, connect, createNode, exchangeInitOf, MIB, read, replaceExchange } from './exchange-nodes.ts'
 import { ManualClock } from './manual-clock.ts'
 
@@ -111,12 +109,8 @@ describe('provider records', () => {
   function directory(maxRecords: number) {
     const log: string[] = []
     const name = (key: CID) => String(digests.findIndex((digest) => contentKey(digest).equals(key)))
-    const metrics = createSwarmMetrics(new Registry(), {
-      peers: () => ({ connected: 0, banned: 0 }),
-      lanes: () => ({ receiving: 0, sending: 0 }),
-      load: () => ({ queuedUploads: 0, pendingBytes: 0, storingBytes: 0, waitingPrefetches: 0 }),
-      records: () => dht.records
-    })
+    const ignore = () => undefined
+    const metrics = { rejected: ignore, banned: ignore, wasted: ignore, provided: ignore }
     const routing = {
       provide: (key: CID) => Promise.resolve(void log.push(`+${name(key)}`)),
       cancelReprovide: (key: CID) => Promise.resolve(void log.push(`-${name(key)}`)),

@@ -9,10 +9,12 @@ import { type BlobSource, ContentStore, sendBlob } from '@shoal/content'
 import { type Digest, digestOf } from '@shoal/oci'
 import { Registry } from 'prom-client'
 import { Exchange } from '../src/blob/exchange.ts'
+import type { ExchangeStore } from '../src/blob/exchange-store.ts'
 import type { Fallback } from '../src/blob/fallback.ts'
 import { REPEAT_AFTER_MS } from '../src/blob/repeat-gate.ts'
 import { type Clock, systemClock } from '../src/clock.ts'
 import { Bans } from '../src/exchange/bans.ts'
+import type { PeerAddress } from '../src/exchange/frame.ts'
 import type { Lane } from '../src/exchange/lane.ts'
 import { createMemoryLanes } from '../src/exchange/memory-lane.ts'
 import { type Identity, identityFromKey } from '../src/identity.ts'
@@ -34,6 +36,7 @@ export interface ExchangeNode {
   transfer: TransferMetrics
   bans: Bans
   unlinked: Map<string, Error | undefined>
+  metrics: Registry
 }
 
 const inits = new WeakMap<Exchange, ConstructorParameters<typeof Exchange>[0]>()
@@ -69,6 +72,9 @@ export async function createNode(
     hostOf?: (peerId: string) => string | undefined
     isExpired?: (shown: Certificate) => boolean
     downloadRate?: number
+    addressesOf?: (peerId: string) => readonly string[]
+    learned?: (peers: readonly PeerAddress[]) => void
+    store?: (own: ContentStore) => ExchangeStore
   } = {}
 ): Promise<ExchangeNode> {
   const identity =
@@ -84,7 +90,7 @@ export async function createNode(
   const unlinked = new Map<string, Error | undefined>()
   const init: ConstructorParameters<typeof Exchange>[0] = {
     peerId: identity.peerId,
-    store,
+    store: options.store?.(store) ?? store,
     authorityKey: registryIdentity.publicKey,
     fallback: options.fallback,
     clock: options.clock ?? systemClock,
@@ -94,7 +100,9 @@ export async function createNode(
       peers: () => ({ connected: 0, banned: 0 }),
       lanes: () => ({ receiving: 0, sending: 0 }),
       load: () => exchange.load,
-      records: () => 0
+      strangers: () => ({ libp2p: 0, pending: 0, lane: 0 }),
+      records: () => 0,
+      keptRecords: () => 0
     }),
     transfer,
     uploadLimiter: new RateLimiter(),
@@ -110,8 +118,8 @@ export async function createNode(
     discover: () => Promise.resolve(),
     lanes: options.lanes,
     hostOf: options.hostOf ?? (() => undefined),
-    addressesOf: () => [],
-    learned: () => undefined,
+    addressesOf: options.addressesOf ?? (() => []),
+    learned: options.learned ?? (() => undefined),
     onLink: () => undefined,
     onUnlink: (peerId, error) => unlinked.set(peerId, error),
     onBan: () => undefined
@@ -119,7 +127,7 @@ export async function createNode(
   const exchange = new Exchange(init)
   inits.set(exchange, init)
   exchange.start()
-  const node = { identity, exchange, store, transfer, bans, unlinked }
+  const node = { identity, exchange, store, transfer, bans, unlinked, metrics: register }
   nodes.push(node)
   return node
 }

@@ -9,6 +9,7 @@ import type { ExchangeFrame, Link } from '../src/exchange/link.ts'
 import type { Role } from '../src/membership/certificate.ts'
 import type { UploadJob } from '../src/peers/uploads.ts'
 import { ManualClock } from './manual-clock.ts'
+import { swarmInit } from './swarm-inits.ts'
 
 const CHANNEL = 1
 const CHUNKS = 8
@@ -25,19 +26,7 @@ function fakeLink(peerId: string): Link & { readonly frames: ExchangeFrame[] } {
 /** A registry's side of a blob's swarm; `begin` lets a peer that asks have its turn. */
 function createSeed() {
   const jobs: UploadJob[] = []
-  const swarm = new BlobSwarm({
-    digest,
-    clock: new ManualClock(),
-    seedCopies: undefined,
-    repeatAfterMs: 0,
-    place: () => ({ role: 'agent', zone: '', near: true }),
-    channel: () => CHANNEL,
-    upload: (_link, job) => jobs.push(job) > 0,
-    dropUploads: () => undefined,
-    cancelUpload: () => undefined,
-    addressesOf: () => [],
-    learned: () => undefined
-  })
+  const swarm = new BlobSwarm(swarmInit({ digest, channel: () => CHANNEL, upload: (_link, job) => jobs.push(job) > 0 }))
   swarm.hold({
     map,
     segments: [],

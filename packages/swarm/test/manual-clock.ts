@@ -22,6 +22,11 @@ export class ManualClock implements Clock {
     return () => this.#tasks.delete(entry)
   }
 
+  /** Tasks that are due some time. */
+  get waiting(): number {
+    return this.#tasks.size
+  }
+
   advance(ms: number): void {
     const until = this.#now + ms
     for (;;) {

@@ -7,8 +7,17 @@ import { after, before, describe, it } from 'node:test'
 import fc from 'fast-check'
 import { type Identity, IdentityError, identityFromKey, loadIdentity, publicKeyOfPeer } from '../src/identity.ts'
 import { silentLogger } from '../src/logger.ts'
-import { decodeAdmissionAnswer, encodeAdmissionRequest } from '../src/membership/admission-messages.ts'
-import { AdmissionServer, CERTIFICATE_LIFETIME_MS } from '../src/membership/admission-server.ts'
+import {
+  decodeAdmissionAnswer,
+  encodeAdmissionRequest,
+  MAX_ADMISSION_REQUEST_BYTES
+} from '../src/membership/admission-messages.ts'
+import {
+  AdmissionServer,
+  type AdmissionServerInit,
+  CERTIFICATE_LIFETIME_MS,
+  REFUSALS_LOG_MS
+} from '../src/membership/admission-server.ts'
 import { CertificateError, signCertificate, verifyCertificate } from '../src/membership/certificate.ts'
 import { formatJoinToken, JoinTokenError, loadJoinToken, parseJoinToken } from '../src/membership/join-token.ts'
 import { WireError } from '../src/wire.ts'
@@ -116,14 +125,35 @@ describe('a certificate', () => {
 
 describe('admission', () => {
   const secret = new Uint8Array(24).fill(1)
-  const server = (wallClock = () => 1_700_000_000_000) =>
+  const server = (wallClock = () => 1_700_000_000_000, others: Partial<AdmissionServerInit> = {}) =>
     new AdmissionServer({
       identity: registry,
       token: { authority: registry.peerId, secret },
       wallClock,
       members: () => [{ peerId: node.peerId, addresses: ['/ip4/10.0.0.1/tcp/5001'] }],
-      logger: silentLogger
+      logger: silentLogger,
+      count: () => undefined,
+      ...others
     })
+
+  it('needs no more room for a request than the largest one takes', () => {
+    const largest = encodeAdmissionRequest({ secret: new Uint8Array(64), zone: 'z'.repeat(64) })
+    assert.equal(largest.length, MAX_ADMISSION_REQUEST_BYTES)
+  })
+
+  it('counts every refusal and logs one a minute', () => {
+    let nowMs = 1_700_000_000_000
+    const [logged, counted]: [unknown[], string[]] = [[], []]
+    const logger = { ...silentLogger, warn: (fields: object) => void logged.push(fields) }
+    const running = server(() => nowMs, { logger, count: (result) => void counted.push(result) })
+    const wrong = encodeAdmissionRequest({ secret: new Uint8Array(24).fill(2), zone: '' })
+    for (let i = 0; i < 1_000; i++) running.answer(node.peerId, wrong)
+    assert.equal(logged.length, 1)
+    nowMs += REFUSALS_LOG_MS
+    running.answer(node.peerId, wrong)
+    assert.deepEqual(logged[1], { peer: node.peerId, refusals: 1_000 })
+    assert.equal(counted.filter((result) => result === 'refused').length, 1_001)
+  })
 
   it('renews the certificate of a registry that runs for long', () => {
     let nowMs = 1_700_000_000_000

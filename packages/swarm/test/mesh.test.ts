@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { connect as connectPlain } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
@@ -11,11 +12,16 @@ import { type Digest, digestOf } from '@shoal/oci'
 import { Registry } from 'prom-client'
 import { type AgentSwarm, createAgentSwarm } from '../src/agent-swarm.ts'
 import type { Fallback } from '../src/blob/fallback.ts'
+import { encodeRendezvousRequest, MAX_RENDEZVOUS_BYTES } from '../src/discovery/rendezvous-messages.ts'
 import { type Identity, identityFromKey } from '../src/identity.ts'
 import { silentLogger } from '../src/logger.ts'
+import { MAX_ADMISSION_ANSWER_BYTES, MAX_ADMISSION_REQUEST_BYTES } from '../src/membership/admission-messages.ts'
 import type { JoinToken } from '../src/membership/join-token.ts'
 import { EXCHANGE_PROTOCOL } from '../src/node/connector.ts'
 import { createLibp2pNode } from '../src/node/libp2p-node.ts'
+import { MAX_PENDING_PER_HOST } from '../src/node/pending-connections.ts'
+import { request } from '../src/node/request.ts'
+import { ADMISSION_PROTOCOL, RENDEZVOUS_PROTOCOL } from '../src/protocols.ts'
 import { createRegistrySwarm, type RegistrySwarm } from '../src/registry-swarm.ts'
 import { createTransferMetrics, type TransferMetrics } from '../src/transfer-metrics.ts'
 
@@ -126,6 +132,20 @@ async function pull(swarm: AgentSwarm, digest: Digest): Promise<void> {
   await swarm.completion(digest)
 }
 
+async function startStranger(authority: string) {
+  const stranger = await createLibp2pNode({
+    identity: await identityFromKey(generateKeyPairSync('ed25519').privateKey),
+    authority,
+    directory: join(await mkdtemp(join(directory, 'stranger-')), 'datastore'),
+    listen: { host: '127.0.0.1', port: 0 },
+    agentVersion: 'stranger',
+    isBanned: () => false
+  })
+  cleanups.push(() => stranger.close())
+  await stranger.libp2p.start()
+  return stranger
+}
+
 describe('a mesh over libp2p', () => {
   it('admits agents, which trade a blob and then do without the registry', async () => {
     const registry = await startRegistry()
@@ -199,16 +219,7 @@ describe('a mesh over libp2p', () => {
   it('gives a stranger that speaks the protocol nothing', async () => {
     const registry = await startRegistry()
     await add(registry.store, randomBytes(2 * MIB))
-    const identity = await identityFromKey(generateKeyPairSync('ed25519').privateKey)
-    const stranger = await createLibp2pNode({
-      identity,
-      directory: join(await mkdtemp(join(directory, 'stranger-')), 'datastore'),
-      listen: { host: '127.0.0.1', port: 0 },
-      agentVersion: 'stranger',
-      isBanned: () => false
-    })
-    cleanups.push(() => stranger.close())
-    await stranger.libp2p.start()
+    const stranger = await startStranger(registry.token.authority)
     const connection = await stranger.libp2p.dial(registry.swarm.addresses.map((address) => multiaddr(address)))
     const stream = await connection.newStream(EXCHANGE_PROTOCOL)
     const closed = once(stream, 'close')
@@ -217,5 +228,43 @@ describe('a mesh over libp2p', () => {
     await closed
     await until('it is disconnected', () => connection.status !== 'open')
     assert.equal(registry.transfer.totals().sent.peer, 0)
+  })
+
+  it('answers the rendezvous to members only, not to whoever begins a link', async () => {
+    const registry = await startRegistry()
+    const stranger = await startStranger(registry.token.authority)
+    const connection = await stranger.libp2p.dial(registry.swarm.addresses.map((address) => multiaddr(address)))
+    const stream = await connection.newStream(EXCHANGE_PROTOCOL)
+    // The registry says hello first: it has begun a link.
+    await once(stream, 'message')
+    const message = encodeRendezvousRequest({ want: [digestOf(Buffer.from('a blob'))], have: [], gone: [] })
+    await assert.rejects(request(connection, RENDEZVOUS_PROTOCOL, message, { maxBytes: MAX_RENDEZVOUS_BYTES }))
+  })
+
+  it('reads no more of a request for admission than one needs', async () => {
+    const registry = await startRegistry()
+    const stranger = await startStranger(registry.token.authority)
+    const connection = await stranger.libp2p.dial(registry.swarm.addresses.map((address) => multiaddr(address)))
+    const options = { maxBytes: MAX_ADMISSION_ANSWER_BYTES }
+    const ask = (bytes: number) => request(connection, ADMISSION_PROTOCOL, new Uint8Array(bytes), options)
+    await assert.rejects(ask(MAX_ADMISSION_REQUEST_BYTES + 1))
+  })
+
+  it('takes members in while a stranger keeps as many silent connections open as it can', async () => {
+    const registry = await startRegistry()
+    const port = Number(/tcp\/(\d+)/.exec(registry.swarm.addresses[0] ?? '')?.[1])
+    const sockets = Array.from({ length: 400 }, () =>
+      connectPlain({ host: '127.0.0.1', port, localAddress: '127.0.0.2' })
+    )
+    cleanups.push(async () => {
+      for (const socket of sockets) socket.destroy()
+    })
+    const refused = new Promise<void>((resolve) => {
+      for (const socket of sockets) socket.on('error', () => resolve()).on('close', () => resolve())
+    })
+    await refused
+    const { swarm } = await startAgent(registry)
+    await until('the agent is linked', () => swarm.peers.length === 1)
+    assert.ok(sockets.filter(({ destroyed }) => !destroyed).length <= MAX_PENDING_PER_HOST)
   })
 })

@@ -16,7 +16,7 @@ import { silentLogger } from '../src/logger.ts'
 import {
   decodeAdmissionAnswer,
   encodeAdmissionRequest,
-  MAX_ADMISSION_BYTES
+  MAX_ADMISSION_ANSWER_BYTES
 } from '../src/membership/admission-messages.ts'
 import { Mesh } from '../src/mesh.ts'
 import { request } from '../src/node/request.ts'
@@ -44,7 +44,7 @@ async function admit(mesh: Mesh) {
   for (let attempt = 0; ; attempt++) {
     try {
       const connection = await mesh.node.libp2p.dial(registry.addresses.map((address) => multiaddr(address)))
-      const bytes = await request(connection, ADMISSION_PROTOCOL, message, { maxBytes: MAX_ADMISSION_BYTES })
+      const bytes = await request(connection, ADMISSION_PROTOCOL, message, { maxBytes: MAX_ADMISSION_ANSWER_BYTES })
       const answer = decodeAdmissionAnswer(bytes)
       if (!answer.admitted) throw new Error(answer.reason)
       return answer

@@ -1,14 +1,13 @@
 import { Bitfield, chunkCount, chunkLength } from '@shoal/content'
 import type { Digest } from '@shoal/oci'
-import type { Clock } from '../clock.ts'
-import type { ChunkHeader, ControlFrame, PeerAddress } from '../exchange/frame.ts'
+import type { ChunkHeader } from '../exchange/frame.ts'
 import { MAX_INDEXES, MAX_PEERS } from '../exchange/frame.ts'
 import type { PieceSink } from '../exchange/frame-parser.ts'
 import type { Link } from '../exchange/link.ts'
-import type { BlobFrame, PeerPlace } from '../peers/peer-links.ts'
-import type { UploadJob } from '../peers/uploads.ts'
+import type { BlobFrame } from '../peers/peer-links.ts'
 import { WireError } from '../wire.ts'
 import { Availability } from './availability.ts'
+import type { BlobSwarmInit, FrameOf, SwarmListener } from './blob-swarm-init.ts'
 import { readBits } from './held-bits.ts'
 import type { Holding } from './holding.ts'
 import { News } from './news.ts'
@@ -19,44 +18,8 @@ import { SeedChooser } from './seed-chooser.ts'
 /** Peers that one blob's swarm remembers; a further one is told that we have nothing. */
 export const MAX_PARTICIPANTS = 4_096
 const PEERS_TOLD = 16
-
-type FrameOf<T extends ControlFrame['type']> = Extract<ControlFrame, { type: T }>
-
-/** What a download wants to hear of the swarm that it belongs to. */
-export interface SwarmListener {
-  /** A peer is new, or what it holds is known anew. */
-  onParticipant(participant: Participant): void
-  onHave(participant: Participant, indexes: readonly number[]): void
-  onGone(participant: Participant): void
-  /** The peer does not answer for now. */
-  onSilent(participant: Participant): void
-  /** What the peer was sending over its direct lane is lost; it is still there. */
-  onLaneLost(participant: Participant): void
-  onMap(participant: Participant, frame: FrameOf<'map'>): void
-  onReject(participant: Participant, frame: FrameOf<'reject'>): void
-  onPiece(participant: Participant, header: ChunkHeader, length: number): PieceSink | undefined
-}
-
-/** What a blob's swarm needs of its node. */
-export interface BlobSwarmInit {
-  readonly digest: Digest
-  readonly clock: Clock
-  /** How often a chunk is sent at most; undefined for as often as asked. */
-  readonly seedCopies: number | undefined
-  /** See `REPEAT_AFTER_MS`; 0 for never making anybody wait. */
-  readonly repeatAfterMs: number
-  /** Who the peer at the other end is, by its certificate. */
-  readonly place: (link: Link) => PeerPlace
-  /** Our number for the blob on a link. */
-  readonly channel: (link: Link) => number
-  readonly upload: (link: Link, job: UploadJob) => boolean
-  /** A peer has left: what it asked for is not sent to it any more. */
-  readonly dropUploads: (link: Link) => void
-  readonly cancelUpload: (link: Link, channel: number, indexes: readonly number[]) => void
-  readonly addressesOf: (peerId: string) => readonly string[]
-  /** Peers that a participant knows of. */
-  readonly learned: (peers: readonly PeerAddress[]) => void
-}
+/** What an answer costs beside the bits in it. */
+const ANSWER_BYTES = 128
 
 /**
  * All peers interested in one blob, as this node sees them: who holds what, who is told what, and what is served.
@@ -183,6 +146,8 @@ export class BlobSwarm {
       this.#sayAbsent(link)
       return
     }
+    // Who leaves and comes again without end is not answered without end.
+    if (!this.#init.mayAnswer(link, ANSWER_BYTES + (this.#holding?.have.bytes.length ?? 0))) return
     this.introduce(link)
     const others = [...this.participants.values()].filter((peer) => peer.link !== link && !peer.absent)
     const peers = others
@@ -190,7 +155,9 @@ export class BlobSwarm {
       .map(({ peerId }) => ({ peerId, addresses: this.#init.addressesOf(peerId) }))
       .filter(({ addresses }) => addresses.length > 0)
       .slice(0, MAX_PEERS)
-    if (peers.length > 0) link.send({ type: 'peers', channel: this.#init.channel(link), peers })
+    const bytes = peers.reduce((sum, { peerId, addresses }) => sum + [peerId, ...addresses].join().length, 0)
+    if (bytes > 0 && this.#init.mayAnswer(link, bytes))
+      link.send({ type: 'peers', channel: this.#init.channel(link), peers })
   }
 
   #sayAbsent(link: Link): void {
@@ -233,7 +200,7 @@ export class BlobSwarm {
         this.#onAskAny(participant, frame)
         break
       case 'ask':
-        for (const index of frame.indexes) this.#onAsk(participant, index)
+        this.#onAsk(participant, frame.indexes)
         break
       case 'cancel':
         this.#init.cancelUpload(link, this.#init.channel(link), frame.indexes)
@@ -311,11 +278,19 @@ export class BlobSwarm {
   #onPeers(participant: Participant, frame: FrameOf<'peers'>): void {
     if (this.listener === undefined || participant.toldPeers) return
     participant.toldPeers = true
-    this.#init.learned(frame.peers.slice(0, PEERS_TOLD))
+    this.#init.learned(participant.link, frame.peers.slice(0, PEERS_TOLD))
   }
 
   #onAskMap({ link }: Participant): void {
     const segments = this.#holding?.segments ?? []
+    // An honest peer asks once for each blob.
+    if (
+      !this.#init.mayAnswer(
+        link,
+        segments.reduce((bytes, { length }) => bytes + length, 0)
+      )
+    )
+      return
     const channel = this.#init.channel(link)
     segments.forEach((segment, number) => {
       link.send({ type: 'map', channel, number, total: segments.length, segment })
@@ -323,17 +298,25 @@ export class BlobSwarm {
     if (segments.length === 0) link.send({ type: 'reject', channel, reason: 'lacking', any: 0, indexes: [] })
   }
 
-  #onAsk(participant: Participant, index: number): void {
+  #onAsk(participant: Participant, indexes: readonly number[]): void {
+    const refused = indexes.filter((index) => !this.#queue(participant, index))
+    if (refused.length === 0) return
+    const { link } = participant
+    const reason = this.#holding === undefined ? 'lacking' : 'busy'
+    link.send({ type: 'reject', channel: this.#init.channel(link), reason, any: 0, indexes: refused })
+  }
+
+  /** @returns whether the chunk will be sent */
+  #queue(participant: Participant, index: number): boolean {
     const { link, peerId } = participant
     const holding = this.#holding
     if (holding !== undefined && index >= holding.have.length) {
       throw new WireError(`ask for chunk ${index}, the blob has ${holding.have.length}`)
     }
-    const channel = this.#init.channel(link)
-    const queued =
+    return (
       holding !== undefined &&
       this.#init.upload(link, {
-        channel,
+        channel: this.#init.channel(link),
         index,
         choose: () => {
           if (!holding.have.has(index)) return { reason: 'lacking' }
@@ -344,10 +327,7 @@ export class BlobSwarm {
         read: (chosen, offset, target) => this.#read(chosen, offset, target),
         finished: (chosen, complete) => this.#onSent(peerId, chosen, complete)
       })
-    if (!queued) {
-      const reason = holding === undefined ? 'lacking' : 'busy'
-      link.send({ type: 'reject', channel, reason, any: 0, indexes: [index] })
-    }
+    )
   }
 
   #onAskAny(participant: Participant, frame: FrameOf<'askAny'>): void {

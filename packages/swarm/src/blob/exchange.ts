@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import { Bitfield, type BlobSource, chunkCount } from '@shoal/content'
+import { Bitfield, type BlobSource, chunkCount, untilAborted } from '@shoal/content'
 import type { Digest } from '@shoal/oci'
 import type { ChunkHeader, PeerAddress } from '../exchange/frame.ts'
 import type { PieceSink } from '../exchange/frame-parser.ts'
@@ -10,6 +10,7 @@ import type { LinkState } from '../peers/link-state.ts'
 import { type BlobFrame, PeerLinks, type PeerLinksInit } from '../peers/peer-links.ts'
 import type { ZoneTotals } from '../peers/zone-bytes.ts'
 import type { RateLimiter } from '../rate-limiter.ts'
+import { BlobLoads } from './blob-loads.ts'
 import { BlobSwarm } from './blob-swarm.ts'
 import { Doubts } from './doubts.ts'
 import { Download } from './download.ts'
@@ -18,7 +19,9 @@ import type { ExchangeLoad } from './exchange-load.ts'
 import type { ExchangeStore } from './exchange-store.ts'
 import type { Fallback } from './fallback.ts'
 import { hold } from './holding.ts'
+import { OpenFiles } from './open-files.ts'
 import { Prefetch } from './prefetch.ts'
+import { SwarmList } from './swarm-list.ts'
 import { vouchedMap } from './vouched-map.ts'
 
 /** A blob that nobody here is interested in any more is let go of at the next sweep. */
@@ -64,25 +67,31 @@ export interface ExchangeInit extends PeerLinksInit {
 export class Exchange {
   readonly #init: ExchangeInit
   readonly #links: PeerLinks
-  readonly #swarms = new Map<Digest, BlobSwarm>()
-  readonly #loading = new Map<Digest, Promise<void>>()
+  readonly #swarms = new SwarmList()
+  readonly #loads: BlobLoads
   readonly #downloads = new Map<Digest, Download>()
   /** Downloads that have ended and whose blobs are being taken into service, or given up. */
   readonly #settling = new Map<Digest, Promise<void>>()
   readonly #prefetch = new Prefetch((digest) => this.#fetchInBackground(digest))
   readonly #doubts = new Doubts()
+  readonly #files: OpenFiles
   #storingBytes = 0
   #stopSweep: () => void = () => undefined
 
   constructor(init: ExchangeInit) {
     this.#init = init
+    this.#files = new OpenFiles(
+      (digest) => init.store.open(digest),
+      (error, digest) => init.logger.error({ error, digest }, 'cannot close the file of a blob')
+    )
+    this.#loads = new BlobLoads((error, digest) => init.logger.error({ error, digest }, 'cannot look for a blob'))
     this.#links = new PeerLinks(init, {
       onReady: (state) => this.#onReady(state),
       onFrame: (state, frame) => this.#onFrame(state, frame),
       onPiece: (state, header, length) => this.#onPiece(state, header, length),
       onLaneLost: ({ link }) => this.#everySwarm((swarm) => swarm.onLaneLost(link)),
       onClosed: ({ link }) => this.#everySwarm((swarm) => swarm.onLinkClosed(link)),
-      isAwaited: ({ link }) => [...this.#swarms.values()].some((swarm) => swarm.awaits(link)),
+      isAwaited: ({ link }) => this.#swarms.values().some((swarm) => swarm.awaits(link)),
       onSilent: ({ link }) => this.#everySwarm((swarm) => swarm.onSilent(link))
     })
   }
@@ -98,10 +107,13 @@ export class Exchange {
 
   get load(): ExchangeLoad {
     return {
-      queuedUploads: this.#links.ready.reduce((sum, { uploads }) => sum + uploads.queued, 0),
+      ...this.#links.load,
       pendingBytes: this.#pendingBytes(),
       storingBytes: this.#storingBytes,
-      waitingPrefetches: this.#prefetch.waiting
+      waitingPrefetches: this.#prefetch.waiting,
+      swarms: this.#swarms.size,
+      openFiles: this.#files.size,
+      deferredFrames: this.#loads.deferred
     }
   }
 
@@ -124,9 +136,10 @@ export class Exchange {
     const stopped = new Error('this node is stopping')
     await Promise.allSettled([...this.#downloads.values()].map((download) => download.stop(stopped)))
     this.#links.stop()
-    await Promise.allSettled([...this.#loading.values(), ...this.#settling.values()])
-    for (const swarm of this.#swarms.values()) await swarm.holding?.close()
+    await Promise.allSettled([this.#loads.over(), ...this.#settling.values()])
+    for (const { holding } of this.#swarms.values()) await holding?.close()
     this.#swarms.clear()
+    await this.#files.close()
   }
 
   /** Whether there is a link with a peer, or one is being made. */
@@ -165,17 +178,7 @@ export class Exchange {
     await this.#settling.get(digest)?.catch(() => undefined)
     const download = this.#downloads.get(digest) ?? this.#startDownload(digest)
     download.background = false
-    const { signal } = options ?? {}
-    if (signal === undefined) return (await download.opened).source()
-    signal.throwIfAborted()
-    const aborted = Promise.withResolvers<never>()
-    const onAbort = () => aborted.reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-    try {
-      return (await Promise.race([download.opened, aborted.promise])).source()
-    } finally {
-      signal.removeEventListener('abort', onAbort)
-    }
+    return (await untilAborted(download.opened, options?.signal)).source()
   }
 
   /**
@@ -258,23 +261,24 @@ export class Exchange {
     if (!whole) await this.#drop(swarm)
   }
 
-  /** Opens a blob that is whole in the store and tells the swarm. */
+  /** Takes a blob that is whole in the store into service and tells the swarm. Its file is opened when a peer asks for a chunk. */
   async #load(swarm: BlobSwarm): Promise<boolean> {
+    const { digest } = swarm
     const { store, authorityKey } = this.#init
-    const [source, stored] = await Promise.all([store.open(swarm.digest), store.chunkMap(swarm.digest)])
+    const [held, stored] = await Promise.all([store.stat(digest), store.chunkMap(digest)])
     const signed = vouchedMap(stored, authorityKey)
     // The blob may have been taken out of the store, and so its swarm out of here, meanwhile.
-    if (source === undefined || signed === undefined || this.#swarms.get(swarm.digest) !== swarm) {
-      await source?.close()
-      return false
+    if (held === undefined || signed === undefined || this.#swarms.get(digest) !== swarm) return false
+    const source = {
+      read: (target: Uint8Array, position: number) => this.#files.read(digest, target, position),
+      close: async () => this.#files.forget(digest)
     }
     await swarm.hold(hold(source, signed.map, signed.segments, Bitfield.full(chunkCount(signed.map))))?.close()
     return true
   }
 
   async #drop(swarm: BlobSwarm): Promise<void> {
-    if (this.#swarms.get(swarm.digest) !== swarm) return
-    this.#swarms.delete(swarm.digest)
+    if (!this.#swarms.remove(swarm)) return
     swarm.leave()
     for (const state of this.#links.ready) state.forget(swarm.digest)
     await swarm.holding?.close()
@@ -285,8 +289,10 @@ export class Exchange {
   }
 
   #sweep(): void {
-    for (const [digest, swarm] of this.#swarms) {
-      if (!swarm.idle || this.#loading.has(digest) || this.#downloads.has(digest)) continue
+    this.#files.sweep()
+    for (const swarm of this.#swarms.values()) {
+      const { digest } = swarm
+      if (!swarm.idle || this.#loads.has(digest) || this.#downloads.has(digest)) continue
       this.#background(this.#drop(swarm), digest)
     }
   }
@@ -320,10 +326,17 @@ export class Exchange {
       upload: (link, job) => this.#links.get(link.peerId)?.uploads.add(job) ?? false,
       dropUploads: (link) => this.#links.get(link.peerId)?.uploads.drop(this.#channel(link, digest)),
       cancelUpload: (link, channel, indexes) => this.#links.get(link.peerId)?.uploads.cancel(channel, indexes),
+      mayAnswer: (link, bytes) => this.#links.get(link.peerId)?.answers.spend(bytes) === true,
       addressesOf: this.#init.addressesOf,
-      learned: this.#init.learned
+      learned: (link, peers) => {
+        if (this.#links.get(link.peerId)?.hearsay.spend(peers.length) === true) this.#init.learned(peers)
+      }
     })
-    this.#swarms.set(digest, swarm)
+    this.#swarms.add(swarm)
+    const isBusy = ({ digest: other, listener }: BlobSwarm) =>
+      listener !== undefined || other === digest || this.#loads.has(other) || this.#settling.has(other)
+    const surplus = this.#swarms.surplus((other) => !isBusy(other))
+    if (surplus !== undefined) this.#background(this.#drop(surplus), surplus.digest)
     return swarm
   }
 
@@ -343,51 +356,34 @@ export class Exchange {
     }
     const digest = state.digestOf(frame.channel)
     if (frame.type === 'leave') state.forgetTheirs(frame.channel)
-    const loading = this.#loading.get(digest)
-    if (loading === undefined) {
-      this.#swarms.get(digest)?.onFrame(state.link, frame)
-      return
-    }
+    const { link } = state
     // Behind the bitfield that waits for the same.
-    this.#afterLoading(loading, state, () => this.#swarms.get(digest)?.onFrame(state.link, frame))
+    if (this.#loads.defer(digest, link, () => this.#swarms.get(digest)?.onFrame(link, frame))) return
+    const swarm = this.#swarms.get(digest)
+    if (swarm !== undefined && (frame.type === 'ask' || frame.type === 'askAny')) this.#swarms.add(swarm)
+    swarm?.onFrame(link, frame)
   }
 
-  #onBitfield(state: LinkState, frame: Extract<ExchangeFrame, { type: 'bitfield' }>): void {
-    const known = this.#swarms.get(frame.digest)
-    const loading = this.#loading.get(frame.digest)
-    if (known !== undefined && loading === undefined) {
-      known.onBitfield(state.link, frame)
+  #onBitfield(state: LinkState, said: Extract<ExchangeFrame, { type: 'bitfield' }>): void {
+    const { link } = state
+    const { digest } = said
+    const isHeard = state.wants(digest, said.want && !said.absent)
+    const frame = isHeard ? said : { ...said, want: false }
+    if (!isHeard) link.send({ type: 'bitfield', channel: 0, digest, want: false, absent: true })
+    const known = this.#swarms.get(digest)
+    if (known !== undefined && !this.#loads.has(digest)) {
+      known.onBitfield(link, frame)
       return
     }
     if (known === undefined && (frame.absent || !frame.want)) return
-    const swarm = this.#swarm(frame.digest)
-    const loaded = loading ?? this.#loadOnce(swarm)
-    this.#afterLoading(loaded, state, () => {
-      swarm.onBitfield(state.link, frame)
+    const swarm = this.#swarm(digest)
+    // A peer speaks of a blob that nobody here is interested in: do we have it?
+    this.#loads.begin(digest, () => this.#load(swarm))
+    this.#loads.defer(digest, link, () => {
+      swarm.onBitfield(link, frame)
       // A blob that is neither here nor wanted is not remembered: whoever asks for it has been answered.
-      if (swarm.holding === undefined && swarm.listener === undefined) {
-        this.#background(this.#drop(swarm), frame.digest)
-      }
+      if (swarm.holding === undefined && swarm.listener === undefined) this.#background(this.#drop(swarm), digest)
     })
-  }
-
-  #afterLoading(loading: Promise<void>, state: LinkState, then: () => void): void {
-    loading
-      .then(() => {
-        if (!state.link.closed) then()
-      })
-      .catch((error: unknown) => state.link.close(error instanceof Error ? error : new Error(String(error))))
-  }
-
-  /** A peer speaks of a blob that nobody here is interested in: do we have it? */
-  #loadOnce(swarm: BlobSwarm): Promise<void> {
-    const loading = this.#load(swarm)
-      .catch((error: unknown) => this.#init.logger.error({ error, digest: swarm.digest }, 'cannot open a blob'))
-      .then(() => {
-        this.#loading.delete(swarm.digest)
-      })
-    this.#loading.set(swarm.digest, loading)
-    return loading
   }
 
   #onPiece(state: LinkState, header: ChunkHeader, length: number): PieceSink | undefined {

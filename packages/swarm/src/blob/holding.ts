@@ -13,7 +13,12 @@ export interface Holding {
 }
 
 /** A blob, whole or still coming in, as a holding. The source is closed with it. */
-export function hold(source: BlobSource, map: ChunkMap, segments: readonly Uint8Array[], have: Bitfield): Holding {
+export function hold(
+  source: Pick<BlobSource, 'read' | 'close'>,
+  map: ChunkMap,
+  segments: readonly Uint8Array[],
+  have: Bitfield
+): Holding {
   return {
     map,
     segments,

@@ -37,6 +37,11 @@ export class RendezvousClient {
     this.#init = init
   }
 
+  /** Blobs that the registry is to be asked for, or told of. */
+  get waiting(): number {
+    return this.#want.size + this.#have.size + this.#gone.size
+  }
+
   /** Peers that have a blob or are fetching it; none when the registry cannot be asked. Never rejects. */
   find(digest: Digest): Promise<readonly PeerAddress[]> {
     const now = this.#init.clock.now()

@@ -25,6 +25,11 @@ export class RendezvousServer {
     this.#table = new RendezvousTable(init.random)
   }
 
+  /** What is remembered. */
+  get size(): { readonly blobs: number; readonly registrations: number } {
+    return { blobs: this.#table.digests, registrations: this.#table.registrations }
+  }
+
   /**
    * Answers the encoded request of a member.
    *

@@ -25,6 +25,11 @@ export class RendezvousTable {
     return this.#holders.size
   }
 
+  /** Peers, for all blobs together. */
+  get registrations(): number {
+    return this.#held.values().reduce((sum, { size }) => sum + size, 0)
+  }
+
   add(digest: Digest, peerId: string): void {
     const holders = this.#holders.get(digest) ?? new Set()
     this.#holders.delete(digest)

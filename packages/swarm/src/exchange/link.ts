@@ -62,6 +62,8 @@ export interface Link {
   readonly closed: boolean
   /** When the peer's latest bytes came, on whatever lane, ms. */
   readonly heardAt: number
+  /** Bytes that were sent and have not left yet, those on the direct lane aside. */
+  readonly queuedBytes: number
   /** Over what the next chunk goes out. */
   readonly outlet: Pick<ChunkOutlet, 'kind'>
   /** Says hello and starts to listen. */
@@ -141,6 +143,10 @@ export class LaneLink implements Link {
     if (this.#closed) return
     this.lane.send(encodeFrame(frame))
     if (this.lane.queuedBytes > MAX_QUEUED_BYTES) this.close(new Error('the peer does not read what it is sent'))
+  }
+
+  get queuedBytes(): number {
+    return this.#closed ? 0 : this.lane.queuedBytes
   }
 
   get outlet(): ChunkOutlet {

@@ -1,15 +1,16 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { FINGERPRINT_BYTES } from '../exchange/frame.ts'
 import { WireError } from '../wire.ts'
 
 const NONCE_BYTES = 32
+/** Bytes of a lane's name. */
+const NAME_BYTES = 16
 /** Bytes of a proof: HMAC-SHA-256. */
 export const PROOF_BYTES = 32
 /** First bytes of a lane without encryption. A TLS handshake begins with 22. */
 const TAG = Buffer.from('shoal lane 1\n')
-const NONCE_AT = TAG.length + FINGERPRINT_BYTES
-/** What the dialler says first: tag, its fingerprint as a name, a nonce. */
-export const GREETING_BYTES = TAG.length + FINGERPRINT_BYTES + NONCE_BYTES
+const NONCE_AT = TAG.length + NAME_BYTES
+/** What the dialler says first: tag, the name of the lane, a nonce. */
+export const GREETING_BYTES = TAG.length + NAME_BYTES + NONCE_BYTES
 /** What the listener answers: a nonce and its proof. */
 export const ANSWER_BYTES = NONCE_BYTES + PROOF_BYTES
 
@@ -31,18 +32,23 @@ function check(given: Uint8Array, expected: Uint8Array): void {
   }
 }
 
+/** How a lane is called on the wire: everybody may see it, and nobody finds the key by it. It is good as a host name, for TLS. */
+export function laneName(key: Uint8Array): string {
+  return createHmac('sha256', key).update('shoal lane name\n').digest().subarray(0, NAME_BYTES).toString('hex')
+}
+
 /** The dialler's first message. */
-export function greet(fingerprint: Uint8Array): { readonly message: Uint8Array; readonly nonce: Uint8Array } {
+export function greet(key: Uint8Array): { readonly message: Uint8Array; readonly nonce: Uint8Array } {
   const nonce = randomBytes(NONCE_BYTES)
-  return { message: Buffer.concat([TAG, fingerprint, nonce]), nonce }
+  return { message: Buffer.concat([TAG, Buffer.from(laneName(key), 'hex'), nonce]), nonce }
 }
 
 /** Takes a greeting apart. @throws WireError when it is none */
-export function readGreeting(message: Uint8Array): { readonly fingerprint: Uint8Array; readonly nonce: Uint8Array } {
+export function readGreeting(message: Buffer): { readonly name: string; readonly nonce: Uint8Array } {
   if (message.length !== GREETING_BYTES || TAG.compare(message, 0, TAG.length) !== 0) {
     throw new WireError('a lane does not begin with a greeting')
   }
-  return { fingerprint: message.slice(TAG.length, NONCE_AT), nonce: message.slice(NONCE_AT) }
+  return { name: message.toString('hex', TAG.length, NONCE_AT), nonce: message.subarray(NONCE_AT) }
 }
 
 /** The listener's answer to a greeting, and the proof that it then waits for. */

@@ -62,7 +62,7 @@ export class DirectLanes {
 
   constructor(init: DirectLanesInit) {
     this.#init = init
-    this.#server = new LaneServer({ certificate: this.#certificate, logger: init.logger })
+    this.#server = new LaneServer({ ...init, certificate: this.#certificate })
   }
 
   /** @throws LaneListenError */
@@ -101,6 +101,11 @@ export class DirectLanes {
     })
     this.#lanes.add(lane)
     return lane
+  }
+
+  /** Connections to our end that have not proved who they are. */
+  get unproven(): number {
+    return this.#server.unproven
   }
 
   /** Whether nothing is received for now. */
@@ -163,8 +168,10 @@ class PeerLane implements DirectLane {
     this.#offered = true
     const { server, encryption } = this.#init
     const both: LaneEncryption = encryption === 'none' && theirs.encryption === 'none' ? 'none' : 'tls'
-    this.#unexpect = server.expect(theirs.fingerprint, {
-      key: both === 'none' ? this.offer.key : undefined,
+    this.#unexpect = server.expect({
+      key: this.offer.key,
+      fingerprint: theirs.fingerprint,
+      allowsPlain: both === 'none',
       accept: (socket) => this.#onDialled(socket)
     })
     const targets = dialTargets(theirs.addresses, this.#init.handler.host)

@@ -3,7 +3,7 @@ import { connect as connectPlain, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import type { LaneEncryption, LaneOffer } from '../exchange/frame.ts'
 import { WireError } from '../wire.ts'
-import { ANSWER_BYTES, greet, proveTo } from './challenge.ts'
+import { ANSWER_BYTES, greet, laneName, proveTo } from './challenge.ts'
 import { fingerprintOf, type LaneCertificate } from './lane-certificate.ts'
 import { LANE_CIPHERS } from './lane-ciphers.ts'
 
@@ -44,7 +44,7 @@ export class DirectReceiver {
 
   private constructor(init: DirectReceiverInit) {
     this.#init = init
-    const { host, port, certificate, encryption, buffer } = init
+    const { host, port, certificate, encryption, buffer, offer } = init
     const onread = {
       buffer,
       callback: (length: number, bytes: Uint8Array) => this.#onRead(bytes.subarray(0, length))
@@ -58,6 +58,7 @@ export class DirectReceiver {
             key: certificate.key,
             minVersion: 'TLSv1.3',
             ciphers: LANE_CIPHERS,
+            servername: laneName(offer.key),
             // Nobody signs these certificates: the fingerprint decides, in #onSecure.
             rejectUnauthorized: false,
             checkServerIdentity: () => undefined
@@ -102,7 +103,7 @@ export class DirectReceiver {
 
   #onConnect(): void {
     if (this.#init.encryption === 'none') {
-      const { message, nonce } = greet(this.#init.certificate.fingerprint)
+      const { message, nonce } = greet(this.#init.offer.key)
       this.#nonce = nonce
       this.#answer = Buffer.alloc(ANSWER_BYTES)
       this.#socket.write(message)

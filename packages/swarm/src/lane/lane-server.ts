@@ -2,9 +2,17 @@ import { constants } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls'
+import type { Clock } from '../clock.ts'
 import type { LaneEncryption } from '../exchange/frame.ts'
 import type { Logger } from '../logger.ts'
-import { answerGreeting, GREETING_BYTES, GREETING_FIRST_BYTE, PROOF_BYTES, readGreeting } from './challenge.ts'
+import {
+  answerGreeting,
+  GREETING_BYTES,
+  GREETING_FIRST_BYTE,
+  laneName,
+  PROOF_BYTES,
+  readGreeting
+} from './challenge.ts'
 import { fingerprintOf, type LaneCertificate } from './lane-certificate.ts'
 import { LANE_CIPHERS } from './lane-ciphers.ts'
 
@@ -19,8 +27,12 @@ const KEEP_ALIVE_MS = 15_000
 
 /** A peer that may dial. */
 export interface ExpectedPeer {
-  /** The key that it was given for a lane without encryption; undefined when this pair uses TLS only. */
-  readonly key: Uint8Array | undefined
+  /** The key that it alone was given: by the name made of it the lane is known. */
+  readonly key: Uint8Array
+  /** SHA-256 of the certificate that it shows. */
+  readonly fingerprint: Uint8Array
+  /** Whether the pair may do without encryption. */
+  readonly allowsPlain: boolean
   /** It dialled and is who it should be. */
   accept(socket: Socket, encryption: LaneEncryption): void
 }
@@ -42,6 +54,7 @@ export class LaneListenError extends Error {
 /** What a server is made of. */
 export interface LaneServerInit {
   readonly certificate: LaneCertificate
+  readonly clock: Clock
   readonly logger: Logger
 }
 
@@ -52,8 +65,8 @@ export class LaneServer {
   readonly #tls: TlsServer
   readonly #expected = new Map<string, ExpectedPeer>()
   readonly #sockets = new Set<Socket>()
-  /** Timers of the connections that have not proved who they are, by their other end: TLS hides the socket below it. */
-  readonly #unproven = new Map<string, NodeJS.Timeout>()
+  /** What ends the time of the connections that have not proved who they are, by their other end: TLS hides the socket below it. */
+  readonly #unproven = new Map<string, () => void>()
 
   constructor(init: LaneServerInit) {
     this.#init = init
@@ -67,8 +80,7 @@ export class LaneServer {
         minVersion: 'TLSv1.3',
         ciphers: LANE_CIPHERS,
         // A resumed session shows no certificate.
-        secureOptions: constants.SSL_OP_NO_TICKET,
-        handshakeTimeout: PROOF_TIMEOUT_MS
+        secureOptions: constants.SSL_OP_NO_TICKET
       },
       (socket) => this.#onSecure(socket)
     )
@@ -76,6 +88,11 @@ export class LaneServer {
       this.#init.logger.debug({ error }, 'a TLS handshake on the lane failed')
       socket.destroy()
     })
+  }
+
+  /** Connections that have not proved who they are. */
+  get unproven(): number {
+    return this.#unproven.size
   }
 
   /** Where it listens. */
@@ -108,21 +125,15 @@ export class LaneServer {
   }
 
   /**
-   * Lets in whoever has the certificate with that fingerprint. A fingerprint that another peer has shown before stays that
-   * peer's: whoever claims it too gets no lane.
+   * Lets in whoever names the lane by its key and has the certificate. A certificate that somebody else claims to have too does not
+   * matter: the key was given to one peer only.
    *
    * @returns what undoes it
    */
-  expect(fingerprint: Uint8Array, peer: ExpectedPeer): () => void {
-    const name = nameOf(fingerprint)
-    if (this.#expected.has(name)) {
-      this.#init.logger.warn({ fingerprint: name }, 'a peer claims the certificate of another; it gets no direct lane')
-      return () => undefined
-    }
+  expect(peer: ExpectedPeer): () => void {
+    const name = laneName(peer.key)
     this.#expected.set(name, peer)
-    return () => {
-      if (this.#expected.get(name) === peer) this.#expected.delete(name)
-    }
+    return () => this.#expected.delete(name)
   }
 
   #onConnection(socket: Socket): void {
@@ -133,8 +144,10 @@ export class LaneServer {
       return
     }
     const name = remoteName(socket)
-    const timer = setTimeout(() => socket.destroy(), PROOF_TIMEOUT_MS)
-    this.#unproven.set(name, timer)
+    this.#unproven.set(
+      name,
+      this.#init.clock.after(PROOF_TIMEOUT_MS, () => socket.destroy())
+    )
     this.#sockets.add(socket)
     socket.on('error', () => socket.destroy())
     socket.once('close', () => {
@@ -145,7 +158,7 @@ export class LaneServer {
   }
 
   #proven(name: string): void {
-    clearTimeout(this.#unproven.get(name))
+    this.#unproven.get(name)?.()
     this.#unproven.delete(name)
   }
 
@@ -165,8 +178,8 @@ export class LaneServer {
 
   #onSecure(socket: TLSSocket): void {
     const shown = socket.getPeerX509Certificate()
-    const peer = shown && this.#expected.get(nameOf(fingerprintOf(shown.raw)))
-    if (peer === undefined) {
+    const peer = this.#expected.get(serverName(socket))
+    if (peer === undefined || shown === undefined || Buffer.compare(fingerprintOf(shown.raw), peer.fingerprint) !== 0) {
       socket.destroy()
       return
     }
@@ -175,9 +188,9 @@ export class LaneServer {
   }
 
   async #greeted(socket: Socket): Promise<void> {
-    const { fingerprint, nonce } = readGreeting(await readExactly(socket, GREETING_BYTES))
-    const peer = this.#expected.get(nameOf(fingerprint))
-    if (peer?.key === undefined) throw new Error('nobody is expected under that name without encryption')
+    const { name, nonce } = readGreeting(await readExactly(socket, GREETING_BYTES))
+    const peer = this.#expected.get(name)
+    if (peer?.allowsPlain !== true) throw new Error('nobody is expected under that name without encryption')
     const answer = answerGreeting(peer.key, nonce)
     socket.write(answer.message)
     answer.check(await readExactly(socket, PROOF_BYTES))
@@ -191,11 +204,15 @@ function remoteName(socket: Socket): string {
   return `${socket.remoteAddress} ${socket.remotePort}`
 }
 
-function nameOf(fingerprint: Uint8Array): string {
-  return Buffer.from(fingerprint).toString('hex')
+/** The name that the dialler asked for. */
+function serverName(socket: TLSSocket & { readonly servername?: string | false | null }): string {
+  return typeof socket.servername === 'string' ? socket.servername : ''
 }
 
+/** Waits as long as the socket is open, which the server sees to. */
 async function readExactly(socket: Socket, length: number): Promise<Buffer> {
+  const closed = new AbortController()
+  socket.once('close', () => closed.abort(new Error('the dialler hung up')))
   for (;;) {
     const bytes: Buffer | null = socket.read(length)
     if (bytes !== null) {
@@ -203,6 +220,6 @@ async function readExactly(socket: Socket, length: number): Promise<Buffer> {
       return bytes
     }
     if (socket.readableEnded || socket.destroyed) throw new Error('the dialler hung up')
-    await once(socket, 'readable', { signal: AbortSignal.timeout(PROOF_TIMEOUT_MS) })
+    await once(socket, 'readable', { signal: closed.signal })
   }
 }

@@ -2,10 +2,12 @@ import { type PeerAddress, readPeers, writePeers } from '../exchange/frame.ts'
 import { WireError, WireReader, WireWriter } from '../wire.ts'
 import { MAX_CERTIFICATE_BYTES } from './certificate.ts'
 
-/** Upper bound of an encoded message of either kind. */
-export const MAX_ADMISSION_BYTES = 512 * 1024
 const MAX_SECRET_BYTES = 64
 const MAX_ZONE_BYTES = 64
+/** Upper bound of an encoded request, two fields behind their lengths: anybody may send one. */
+export const MAX_ADMISSION_REQUEST_BYTES = 2 + MAX_SECRET_BYTES + 2 + MAX_ZONE_BYTES
+/** Upper bound of an encoded answer. */
+export const MAX_ADMISSION_ANSWER_BYTES = 512 * 1024
 const MAX_REASON_BYTES = 200
 
 /** What a node shows to the registry. */

@@ -10,6 +10,9 @@ export const CERTIFICATE_LIFETIME_MS = 7 * 24 * 3_600_000
 /** Members that a newly admitted one is told of. */
 export const NEIGHBOURS_TOLD = 24
 
+/** Refusals are written into the log once in this time: whoever can reach the registry can have himself refused. */
+export const REFUSALS_LOG_MS = 60_000
+
 /** What the registry needs to admit nodes. */
 export interface AdmissionServerInit {
   readonly identity: Identity
@@ -19,11 +22,15 @@ export interface AdmissionServerInit {
   /** Members that can be dialled, but not this one, in random order. */
   readonly members: (except: string, zone: string) => readonly PeerAddress[]
   readonly logger: Logger
+  /** Counts what became of a request. */
+  readonly count: (result: 'admitted' | 'refused') => void
 }
 
 /** Admits whoever shows the join token. */
 export class AdmissionServer {
   readonly #init: AdmissionServerInit
+  #refusals = 0
+  #loggedAt = Number.NEGATIVE_INFINITY
   #own: { readonly issuedAt: number; readonly certificate: Uint8Array } | undefined
 
   constructor(init: AdmissionServerInit) {
@@ -59,11 +66,23 @@ export class AdmissionServer {
 
   #decide(peerId: string, secret: Uint8Array, zone: string): AdmissionAnswer {
     if (!sameSecret(secret, this.#init.token.secret)) {
-      this.#init.logger.warn({ peer: peerId }, 'refused a node with a wrong join token')
+      this.#init.count('refused')
+      this.#logRefusal(peerId)
       return { admitted: false, reason: 'the join token is not the one of this registry' }
     }
+    this.#init.count('admitted')
     this.#init.logger.info({ peer: peerId, zone }, 'admitted a node')
     const neighbours = this.#init.members(peerId, zone).slice(0, NEIGHBOURS_TOLD)
     return { admitted: true, certificate: this.issue(peerId, 'agent', zone), neighbours }
+  }
+
+  #logRefusal(peerId: string): void {
+    const now = this.#init.wallClock()
+    this.#refusals++
+    if (now - this.#loggedAt < REFUSALS_LOG_MS) return
+    const refusals = this.#refusals
+    this.#loggedAt = now
+    this.#refusals = 0
+    this.#init.logger.warn({ peer: peerId, refusals }, 'refused a node with a wrong join token')
   }
 }

@@ -6,11 +6,11 @@ import type { Clock } from '../clock.ts'
 import type { PeerAddress } from '../exchange/frame.ts'
 import { Libp2pLane } from '../exchange/libp2p-lane.ts'
 import type { Logger } from '../logger.ts'
+import { hostOf } from './listen-addresses.ts'
+import { Strangers } from './strangers.ts'
 
 /** The exchange protocol over a libp2p stream. */
 export const EXCHANGE_PROTOCOL = '/shoal/exchange/1.0.0'
-/** A peer that has shown no certificate this long after it connected is disconnected. */
-export const STRANGER_TIMEOUT_MS = 15_000
 const DIAL_TIMEOUT_MS = 5_000
 const SWEEP_MS = 5_000
 
@@ -32,6 +32,7 @@ export class Connector {
   readonly #init: ConnectorInit
   /** Peers with which an exchange is being opened. */
   readonly #opening = new Map<string, Promise<void>>()
+  readonly #strangers = new Strangers<Connection>()
   readonly #controller = new AbortController()
   #stopSweep: () => void = () => undefined
 
@@ -51,7 +52,13 @@ export class Connector {
     )
     // The DHT dials too; who dials opens the exchange, so that both sides show their certificates. Without an exchange the
     // connection lasts long enough for the DHT's question.
-    libp2p.addEventListener('connection:open', (event: CustomEvent<Connection>) => this.#openIfWelcome(event.detail))
+    libp2p.addEventListener('connection:open', (event: CustomEvent<Connection>) => {
+      this.#watch(event.detail)
+      this.#openIfWelcome(event.detail)
+    })
+    libp2p.addEventListener('connection:close', (event: CustomEvent<Connection>) => {
+      this.#strangers.remove(event.detail)
+    })
     this.#stopSweep = clock.every(SWEEP_MS, () => this.#dropStrangers())
   }
 
@@ -126,13 +133,36 @@ export class Connector {
     }
   }
 
+  /** Connections whose peers are not linked. */
+  get strangers(): number {
+    return this.#strangers.size
+  }
+
+  /** A peer has shown its certificate. */
+  linked(peerId: string): void {
+    for (const connection of this.#init.libp2p.getConnections(peerIdFromString(peerId))) {
+      this.#strangers.remove(connection)
+    }
+  }
+
+  #watch(connection: Connection): void {
+    const { clock, exchange } = this.#init
+    if (connection.status !== 'open' || exchange.isLinked(connection.remotePeer.toString())) return
+    const host = hostOf(connection.remoteAddr.toString()) ?? ''
+    for (const surplus of this.#strangers.add(connection, host, clock.now())) {
+      this.#strangers.remove(surplus)
+      surplus.abort(new Error('too many connections without a link'))
+    }
+  }
+
   #dropStrangers(): void {
-    for (const connection of this.#init.libp2p.getConnections()) {
-      const linked = this.#init.exchange.hasLink(connection.remotePeer.toString())
-      const age = Date.now() - connection.timeline.open
-      if (!linked && this.#init.isMember() && age > STRANGER_TIMEOUT_MS) {
-        connection.abort(new Error('the peer showed no certificate'))
-      }
+    const { clock, exchange, isMember, libp2p } = this.#init
+    if (!isMember()) this.#strangers.restart(clock.now())
+    for (const connection of libp2p.getConnections()) this.#watch(connection)
+    for (const connection of this.#strangers.overdue(clock.now())) {
+      this.#strangers.remove(connection)
+      if (exchange.isLinked(connection.remotePeer.toString())) continue
+      connection.abort(new Error('the peer showed no certificate'))
     }
   }
 }

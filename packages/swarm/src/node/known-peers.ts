@@ -1,7 +1,7 @@
 import { boundAddresses, type PeerAddress } from '../exchange/frame.ts'
 import type { NeighbourCandidate } from './neighbours.ts'
 
-/** Members that an agent remembers for dialling them; those that cannot be reached, then the oldest, go first. */
+/** Members that an agent remembers for dialling them; those that cannot be reached, then those only heard of, then the oldest, go first. */
 export const MAX_KNOWN_PEERS = 1_024
 /** A peer that could not be dialled is left alone for this long, and twice as long each time after. */
 export const FIRST_BACKOFF_MS = 2_000
@@ -14,6 +14,8 @@ export const WANTED_MS = 30_000
 interface Known {
   addresses: readonly string[]
   failures: number
+  /** Whether it has shown a certificate here. */
+  wasLinked: boolean
   /** Not dialled before this time. */
   notBefore: number
   wantedUntil: number
@@ -38,6 +40,7 @@ export class KnownPeers {
       this.#peers.set(peerId, {
         addresses: fresh,
         failures: 0,
+        wasLinked: false,
         notBefore: 0,
         wantedUntil: 0,
         scarceUntil: 0,
@@ -84,6 +87,7 @@ export class KnownPeers {
     const known = this.#peers.get(peerId)
     if (known === undefined) return
     known.failures = 0
+    known.wasLinked = true
     known.zone = zone ?? known.zone
   }
 
@@ -112,10 +116,11 @@ export class KnownPeers {
     if (this.#peers.size < MAX_KNOWN_PEERS) return
     let leaving: string | undefined
     let most = -1
-    // The first of those that failed most often, which is the oldest when none has failed.
-    for (const [peerId, { failures }] of this.#peers) {
-      if (failures <= most) continue
-      most = failures
+    // The oldest of those that failed most often; any member may name peers that there are not, but not push out those that there are.
+    for (const [peerId, { failures, wasLinked }] of this.#peers) {
+      const rank = 2 * failures + (wasLinked ? 0 : 1)
+      if (rank <= most) continue
+      most = rank
       leaving = peerId
     }
     if (leaving !== undefined) this.#peers.delete(leaving)

@@ -11,10 +11,12 @@ import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { decode as decodeMultihash } from 'multiformats/hashes/digest'
 import type { Identity } from '../identity.ts'
-import { MAX_LINKS, MAX_UNPROVEN_LINKS } from '../peers/peer-links.ts'
+import { MAX_LINKS } from '../peers/peer-links.ts'
 import { announceable, type ListenAddress, listenMultiaddrs } from './listen-addresses.ts'
-import { PeerDatastore } from './peer-datastore.ts'
+import { PeerDatastore, PROVIDER_RECORDS } from './peer-datastore.ts'
+import { PendingConnections } from './pending-connections.ts'
 import { sparingYamux } from './sparing-yamux.ts'
+import { MAX_STRANGERS } from './strangers.ts'
 
 /** Our own DHT: it never mixes with the public one. */
 export const DHT_PROTOCOL = '/shoal/kad/1.0.0'
@@ -24,13 +26,13 @@ const DHT_ALPHA = 4
 const PROVIDER_VALIDITY_MS = 24 * 3_600_000
 const REPROVIDE_INTERVAL_MS = 3_600_000
 const REPROVIDE_THRESHOLD_MS = 12 * 3_600_000
-/** Where kad-dht keeps provider records in its datastore: below it the key's multihash, then the provider. */
-const PROVIDER_RECORDS = '/dht/provider/'
-/** Every link has one; a registry has as many as agents. */
-const MAX_CONNECTIONS = MAX_LINKS + MAX_UNPROVEN_LINKS
+/** Every link has one, a registry as many as agents; the others are bounded by the connector. */
+const MAX_CONNECTIONS = MAX_LINKS + MAX_STRANGERS
 /** A rollout makes many nodes dial one at the same moment, often from behind one address. */
 const MAX_PENDING_CONNECTIONS = 256
 const INBOUND_PER_SECOND_AND_HOST = 256
+/** A connection that is not secured by then is closed. */
+export const UPGRADE_TIMEOUT_MS = 5_000
 const STREAM_WINDOW_BYTES = 4 * 1024 * 1024
 const READ_BUFFER_BYTES = 8 * 1024 * 1024
 
@@ -44,6 +46,10 @@ export interface NodeServices extends Record<string, unknown> {
 /** A libp2p node with the datastore that it was given. */
 export interface Libp2pNode {
   readonly libp2p: Libp2p<NodeServices>
+  /** Inbound connections that are not secured yet. */
+  readonly pending: number
+  /** Provider records of other agents that are kept for the DHT. */
+  readonly records: number
   /** Keys of our own provider records, this run's and earlier ones', which libp2p renews until they are cancelled. */
   provided(): AsyncIterable<CID>
   close(): Promise<void>
@@ -52,6 +58,8 @@ export interface Libp2pNode {
 /** What a node is made of. */
 export interface Libp2pNodeInit {
   readonly identity: Identity
+  /** Peer id of the registry. */
+  readonly authority: string
   /** Folder of the datastore: peers' addresses and provider records outlive the process. */
   readonly directory: string
   readonly listen: ListenAddress
@@ -66,8 +74,9 @@ const STOP_TIMEOUT_MS = 5_000
 
 /** Makes a node: TCP, Noise, Yamux, identify, ping and a DHT of our own in server mode. It is not started. */
 export async function createLibp2pNode(init: Libp2pNodeInit): Promise<Libp2pNode> {
-  const datastore = new PeerDatastore(init.directory)
+  const datastore = new PeerDatastore(init.directory, { self: init.identity.peerId, authority: init.authority })
   await datastore.open()
+  const pending = new PendingConnections()
   const denied = (peerId: PeerId) => init.isBanned(peerId.toString())
   const libp2p: Libp2p<NodeServices> = await createLibp2p<NodeServices>({
     start: false,
@@ -89,7 +98,8 @@ export async function createLibp2pNode(init: Libp2pNodeInit): Promise<Libp2pNode
     connectionManager: {
       maxConnections: MAX_CONNECTIONS,
       inboundConnectionThreshold: INBOUND_PER_SECOND_AND_HOST,
-      maxIncomingPendingConnections: MAX_PENDING_CONNECTIONS
+      maxIncomingPendingConnections: MAX_PENDING_CONNECTIONS,
+      inboundUpgradeTimeout: UPGRADE_TIMEOUT_MS
     },
     // The monitor drops a connection when its own ping meets another ping on it, as the DHT sends them. What is asked of
     // a silent peer is taken back by the exchange, and Yamux notices a dead connection.
@@ -98,6 +108,16 @@ export async function createLibp2pNode(init: Libp2pNodeInit): Promise<Libp2pNode
     // DHT then leaves such a peer out of its answers.
     peerStore: { maxAddressAge: Number.POSITIVE_INFINITY, maxPeerAge: Number.POSITIVE_INFINITY },
     connectionGater: {
+      denyInboundConnection: (connection) => {
+        const address = connection.remoteAddr.toString()
+        if (!pending.admit(address)) return true
+        connection.addEventListener('close', () => pending.done(address))
+        return false
+      },
+      denyInboundUpgradedConnection: (_peerId, connection) => {
+        pending.done(connection.remoteAddr.toString())
+        return false
+      },
       denyDialPeer: denied,
       denyInboundEncryptedConnection: denied,
       denyOutboundEncryptedConnection: denied
@@ -122,6 +142,12 @@ export async function createLibp2pNode(init: Libp2pNodeInit): Promise<Libp2pNode
   })
   return {
     libp2p,
+    get pending() {
+      return pending.size
+    },
+    get records() {
+      return datastore.records
+    },
     async *provided() {
       for await (const key of datastore.queryKeys({ prefix: PROVIDER_RECORDS })) {
         const [multihash = '', peerId] = key.toString().slice(PROVIDER_RECORDS.length).split('/')

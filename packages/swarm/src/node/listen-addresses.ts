@@ -64,3 +64,8 @@ export function announceable(multiaddrs: readonly string[]): string[] {
   const others = multiaddrs.filter((multiaddr) => !isLoopback(multiaddr))
   return others.length > 0 ? others : [...multiaddrs]
 }
+
+/** The host in a multiaddr; undefined when it begins with something else. */
+export function hostOf(multiaddr: string): string | undefined {
+  return /^\/(?:ip4|ip6|dns[46]?)\/([^/]+)/.exec(multiaddr)?.[1]
+}

@@ -57,6 +57,16 @@ export class Neighbourhood {
     this.#lastTurnoverAt = init.clock.now()
   }
 
+  /** Members that are remembered. */
+  get known(): number {
+    return this.#known.size
+  }
+
+  /** Dials under way. */
+  get dials(): number {
+    return this.#dials.size
+  }
+
   start(): void {
     this.#stopSweep = this.#init.clock.every(SWEEP_MS, () => this.#choose())
   }

@@ -3,10 +3,20 @@ import type { Link } from '../exchange/link.ts'
 import type { DirectLane } from '../lane/direct-lanes.ts'
 import type { Certificate } from '../membership/certificate.ts'
 import { WireError } from '../wire.ts'
+import { Budget } from './budget.ts'
 import { Uploads, type UploadsInit } from './uploads.ts'
 
 /** Blobs that one peer may speak of at a time. */
 export const MAX_CHANNELS = 4_096
+
+/** Blobs that one peer may want of us at a time; for a further one it is told that we have nothing. */
+export const MAX_WANTED = 512
+/** Bytes of bitfields, chunk maps and peers' names that one peer is sent at once because it asks for them, and in every second after. */
+export const ANSWER_BURST_BYTES = 8 * 1024 * 1024
+export const ANSWER_BYTES_PER_SECOND = 512 * 1024
+/** Peers that one peer may name to us at once, and in every second after; we do not listen to more. */
+export const HEARSAY_BURST_PEERS = 1_024
+export const HEARSAY_PEERS_PER_SECOND = 16
 
 const MAX_LEFT_CHANNELS = 256
 /** Payload that a peer may send beyond what was asked of it, over the life of a link: a chunk that crossed our leave. */
@@ -28,6 +38,11 @@ export class LinkState {
   lane: DirectLane | undefined
   bytesReceived = 0
   bytesSent = 0
+  /** What it may still be answered, in bytes. */
+  readonly answers: Budget
+  /** How many peers it may still name. */
+  readonly hearsay: Budget
+  readonly #wanted = new Set<Digest>()
   readonly #ours = new Map<Digest, number>()
   readonly #theirs = new Map<number, Digest>()
   /** Numbers that the peer has withdrawn: chunks may still come over the direct lane that it sent before. */
@@ -35,8 +50,10 @@ export class LinkState {
   #nextChannel = 1
   #strayRoom = STRAY_ROOM_BYTES
 
-  constructor(link: Link, dialled: boolean, uploads: UploadsInit) {
+  constructor(link: Link, dialled: boolean, uploads: UploadsInit, now: () => number) {
     this.link = link
+    this.answers = new Budget({ perSecond: ANSWER_BYTES_PER_SECOND, burst: ANSWER_BURST_BYTES, now })
+    this.hearsay = new Budget({ perSecond: HEARSAY_PEERS_PER_SECOND, burst: HEARSAY_BURST_PEERS, now })
     this.dialled = dialled
     this.uploads = new Uploads(uploads)
   }
@@ -73,8 +90,28 @@ export class LinkState {
     return digest
   }
 
+  /** Numbers that both sides have given to blobs. */
+  get channels(): number {
+    return this.#ours.size + this.#theirs.size
+  }
+
+  /**
+   * The peer says whether it wants a blob of us.
+   *
+   * @returns false when it wants too many
+   */
+  wants(digest: Digest, wanted: boolean): boolean {
+    if (!wanted) this.#wanted.delete(digest)
+    else if (this.#wanted.size >= MAX_WANTED && !this.#wanted.has(digest)) return false
+    else this.#wanted.add(digest)
+    return true
+  }
+
   forgetTheirs(channel: number): void {
-    if (!this.#theirs.delete(channel)) return
+    const digest = this.#theirs.get(channel)
+    if (digest === undefined) return
+    this.#wanted.delete(digest)
+    this.#theirs.delete(channel)
     this.#left.add(channel)
     const [oldest] = this.#left
     if (this.#left.size > MAX_LEFT_CHANNELS && oldest !== undefined) this.#left.delete(oldest)
@@ -102,6 +139,7 @@ export class LinkState {
 
   /** We are not in the blob's swarm any more. */
   forget(digest: Digest): void {
+    this.#wanted.delete(digest)
     const channel = this.#ours.get(digest)
     if (channel === undefined) return
     this.uploads.drop(channel)

@@ -1,3 +1,4 @@
+import type { ExchangeLoad } from '../blob/exchange-load.ts'
 import type { Clock } from '../clock.ts'
 import type { Bans } from '../exchange/bans.ts'
 import type { ChunkHeader } from '../exchange/frame.ts'
@@ -118,6 +119,18 @@ export class PeerLinks {
     return this.#links.size
   }
 
+  /** What waits on the links at this moment. */
+  get load(): Pick<ExchangeLoad, 'queuedUploads' | 'waitingPeers' | 'queuedBytes' | 'channels' | 'unprovenLinks'> {
+    const { ready, unproven, all } = this.#links
+    return {
+      queuedUploads: ready.reduce((sum, { uploads }) => sum + uploads.queued, 0),
+      waitingPeers: this.#slots.waiting,
+      queuedBytes: all.reduce((sum, { link }) => sum + link.queuedBytes, 0),
+      channels: ready.reduce((sum, { channels }) => sum + channels, 0),
+      unprovenLinks: unproven
+    }
+  }
+
   /** Links whose peers have shown their certificates. */
   get ready(): readonly LinkState[] {
     return this.#links.ready
@@ -189,20 +202,25 @@ export class PeerLinks {
       }
     }
     const link = createLink?.(linkInit) ?? new LaneLink(linkInit)
-    const state = new LinkState(link, dialled, {
+    const state = new LinkState(
       link,
-      slots: this.#slots,
-      limiter: this.#init.uploadLimiter,
-      logger: this.#init.logger,
-      transfer: {
-        ...this.#init.transfer,
-        sent: (to, kind, bytes) => {
-          state.bytesSent += bytes
-          this.zoneBytes.sent(this.#sideOf(state), bytes)
-          this.#init.transfer.sent(to, kind, bytes)
+      dialled,
+      {
+        link,
+        slots: this.#slots,
+        limiter: this.#init.uploadLimiter,
+        logger: this.#init.logger,
+        transfer: {
+          ...this.#init.transfer,
+          sent: (to, kind, bytes) => {
+            state.bytesSent += bytes
+            this.zoneBytes.sent(this.#sideOf(state), bytes)
+            this.#init.transfer.sent(to, kind, bytes)
+          }
         }
-      }
-    })
+      },
+      () => clock.now()
+    )
     this.#links.add(state, dialled ? undefined : host)
     clock.after(HELLO_TIMEOUT_MS, () => {
       if (state.certificate === undefined) link.close(new CertificateError('the peer showed no certificate in time'))
