@@ -111,8 +111,9 @@ export class BlobSwarm {
       const { have } = participant
       participant.have = undefined
       this.#setHave(participant, have)
-      if (this.#introduced.has(participant.peerId)) this.introduce(participant.link)
     }
+    // Also those that have not answered: all they know is that nothing was known here, and news does not change that.
+    for (const link of this.#numbered) if (this.#introduced.has(link.peerId)) this.introduce(link)
     return before
   }
 
