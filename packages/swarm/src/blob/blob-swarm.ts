@@ -336,6 +336,8 @@ export class BlobSwarm {
       this.#init.upload(link, {
         channel,
         index,
+        rarity: () => this.availability(index),
+        share: () => (participant.have?.count ?? 0) / Math.max(1, holding.have.length),
         choose: () => {
           if (!holding.have.has(index)) return { reason: 'lacking' }
           if (this.#chooser?.give(peerId, index, participant.zone) === false) return { reason: 'exhausted' }
@@ -361,6 +363,8 @@ export class BlobSwarm {
       const queued = this.#init.upload(link, {
         channel,
         index: undefined,
+        rarity: () => 0,
+        share: () => 0,
         choose: () => {
           const have = participant.have ?? new Bitfield(holding.have.length)
           const ask = { peer: peerId, zone: participant.zone, have, except, again: frame.again }
