@@ -191,10 +191,9 @@ function planLate<Peer extends PlannedPeer>(
   const asks: Ask<Peer>[] = []
   const endgame = state.have.length - state.have.count <= state.flights.size
   const used = new Map<Peer, number>()
-  for (const { index, peers: askedOf, since } of state.flights.entries()) {
+  for (const { index, peers: askedOf, since } of state.flights.askedBy(state.now - MIN_ENDGAME_LATENESS_MS)) {
     if (asks.length === room || state.have.has(index)) continue
     const age = state.now - since
-    if (age < MIN_ENDGAME_LATENESS_MS) continue
     const lateness = Math.max(...askedOf.map((peer) => peer.pace.latenessMs(endgame) ?? DEFAULT_LATENESS_MS))
     if (age < lateness) continue
     const other = peers.find((peer) => {
