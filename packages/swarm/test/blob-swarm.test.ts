@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
+import { Bitfield } from '@shoal/content'
 import { BlobSwarm } from '../src/blob/blob-swarm.ts'
 import type { SwarmListener } from '../src/blob/blob-swarm-init.ts'
 import type { ExchangeFrame, Link } from '../src/exchange/link.ts'
@@ -16,7 +17,7 @@ function setUp() {
     const frames: ExchangeFrame[] = []
     const link: Partial<Link> = { peerId, heardAt: 0, closed: false, send: (frame) => void frames.push(frame) }
     swarm.introduce(link as Link)
-    return { link: link as Link, left: () => frames.filter(({ type }) => type === 'leave').length }
+    return { frames, link: link as Link, left: () => frames.filter(({ type }) => type === 'leave').length }
   }
   return { swarm, introduce }
 }
@@ -44,4 +45,17 @@ it('a swarm does not keep the bits of a peer whose idea of the blob differs', ()
   const state = { size: 1024 * 1024 * 1024, chunkSize: 4 * 1024 * 1024, bits: new Uint8Array(32) }
   swarm.onBitfield(link, { type: 'bitfield', channel: 1, digest, want: true, absent: false, state })
   assert.deepEqual(swarm.participants.get('peer')?.shape, { size: state.size, chunkSize: state.chunkSize })
+})
+
+it('a swarm that learns the chunk map tells it to all that know of it, whether they have answered or not', async () => {
+  const { swarm, introduce } = setUp()
+  const [silent, answered, absent] = ['silent', 'answered', 'absent'].map(introduce)
+  assert.ok(silent && answered && absent)
+  swarm.onBitfield(answered.link, { type: 'bitfield', channel: 1, digest, want: true, absent: false })
+  swarm.onBitfield(absent.link, { type: 'bitfield', channel: 0, digest, want: false, absent: true })
+  const map = { digest, size: 8, chunkSize: 4, chunkDigests: new Uint8Array(64) }
+  const nothing = () => Promise.resolve()
+  swarm.hold({ map, segments: [], have: new Bitfield(2), read: nothing, close: nothing })
+  const told = [silent, answered, absent].map(({ frames }) => frames.filter((frame) => 'state' in frame).length)
+  assert.deepEqual(told, [1, 1, 0])
 })

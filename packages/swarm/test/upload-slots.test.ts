@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { MAX_LEASE_MS, MIN_LEASE_MS, UPLOAD_SLOTS, type UploadSlot, UploadSlots } from '../src/peers/upload-slots.ts'
+import {
+  MAX_LEASE_MS,
+  MIN_LEASE_MS,
+  PATIENCE_MS,
+  UPLOAD_SLOTS,
+  type UploadSlot,
+  UploadSlots
+} from '../src/peers/upload-slots.ts'
 import { ManualClock } from './manual-clock.ts'
 
 const CHUNK_BYTES = 1_000_000
@@ -10,7 +17,8 @@ function setUp() {
   const slots = new UploadSlots(clock)
   const begun: string[] = []
   const held = new Map<string, UploadSlot>()
-  const peer = (name: string, bytes = CHUNK_BYTES) => ({
+  const peer = (name: string, bytes = CHUNK_BYTES, share = 0) => ({
+    share,
     begin: (slot: UploadSlot) => {
       begun.push(name)
       if (bytes > 0) held.set(name, slot)
@@ -31,6 +39,26 @@ describe('upload slots', () => {
     end('peer 0')
     assert.deepEqual(begun, names)
     assert.equal(slots.waiting, 0)
+  })
+
+  it('are given to those who hold least', () => {
+    const { slots, begun, peer, end } = setUp()
+    for (let number = 0; number < UPLOAD_SLOTS; number++) slots.request(peer(`peer ${number}`))
+    slots.request(peer('most', CHUNK_BYTES, 0.75))
+    slots.request(peer('least', CHUNK_BYTES, 0.25))
+    slots.request(peer('half', CHUNK_BYTES, 0.5))
+    for (let number = 0; number < 3; number++) end(`peer ${number}`)
+    assert.deepEqual(begun.slice(UPLOAD_SLOTS), ['least', 'half', 'most'])
+  })
+
+  it('are given to who has waited too long before those who hold less', () => {
+    const { clock, slots, begun, peer, end } = setUp()
+    for (let number = 0; number < UPLOAD_SLOTS; number++) slots.request(peer(`peer ${number}`))
+    slots.request(peer('patient', CHUNK_BYTES, 0.75))
+    clock.advance(PATIENCE_MS)
+    slots.request(peer('new'))
+    end('peer 0')
+    assert.deepEqual(begun.slice(UPLOAD_SLOTS), ['patient'])
   })
 
   it('count a chunk once, however often its end is told', () => {

@@ -50,6 +50,8 @@ function setUp(limiter = new RateLimiter()) {
   const job = (channel: number, length: number, more: Partial<UploadJob> = {}): UploadJob => ({
     channel,
     index: 0,
+    rarity: () => 0,
+    share: () => 0,
     choose: () => ({ index: 0 }),
     length: () => length,
     read: () => Promise.resolve(),
@@ -81,6 +83,25 @@ describe('uploads to a peer', () => {
         [2, true],
         [1, true]
       ]
+    )
+  })
+
+  it('send what is rarest of what a peer asked for', async () => {
+    const { uploads, job, deliver, finished } = setUp()
+    const chunk = (index: number, held: number) =>
+      job(1, LARGE, { index, choose: () => ({ index }), rarity: () => held })
+    uploads.add(chunk(0, 9))
+    for (const [index, held] of [
+      [1, 3],
+      [2, 1],
+      [3, 3]
+    ] as const) {
+      uploads.add(chunk(index, held))
+    }
+    await deliver(5 * 33)
+    assert.deepEqual(
+      finished.map(({ index }) => index),
+      [0, 2, 1, 3]
     )
   })
 

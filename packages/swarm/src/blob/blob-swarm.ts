@@ -74,8 +74,9 @@ export class BlobSwarm {
       const { have } = participant
       participant.have = undefined
       this.#setHave(participant, have)
-      if (this.#introduced.has(participant.peerId)) this.introduce(participant.link)
     }
+    // Also those that have not answered: all they know is that nothing was known here, and news does not change that.
+    for (const link of this.#numbered) if (this.#introduced.has(link.peerId)) this.introduce(link)
     return before
   }
 
@@ -318,6 +319,8 @@ export class BlobSwarm {
       this.#init.upload(link, {
         channel: this.#init.channel(link),
         index,
+        rarity: () => this.availability(index),
+        share: () => (participant.have?.count ?? 0) / Math.max(1, holding.have.length),
         choose: () => {
           if (!holding.have.has(index)) return { reason: 'lacking' }
           if (this.#chooser?.give(peerId, index, participant.zone) === false) return { reason: 'exhausted' }
@@ -340,6 +343,8 @@ export class BlobSwarm {
       const queued = this.#init.upload(link, {
         channel,
         index: undefined,
+        rarity: () => 0,
+        share: () => 0,
         choose: () => {
           const have = participant.have ?? new Bitfield(holding.have.length)
           const ask = { peer: peerId, zone: participant.zone, have, except, again: frame.again }

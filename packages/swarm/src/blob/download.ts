@@ -225,11 +225,12 @@ export class Download implements SwarmListener {
     this.#fail(new UnprovenSizeError(this.digest))
   }
 
-  /** Most of what neighbours tell is on its way already: that changes no plan. */
-  onHave(_participant: Participant, indexes: readonly number[]): void {
+  /** Most of what neighbours tell is on its way already, or comes from one that has enough to send: that changes no plan. */
+  onHave({ outstanding, pace }: Participant, indexes: readonly number[]): void {
     const blob = this.#blob
     const flights = this.#requests?.flights
-    if (indexes.some((index) => blob?.have.has(index) === false && flights?.has(index) === false)) this.#plan()
+    if (blob === undefined || outstanding >= pace.queueLength(blob.map.chunkSize)) return
+    if (indexes.some((index) => !blob.have.has(index) && flights?.has(index) === false)) this.#plan()
   }
 
   onGone(participant: Participant): void {

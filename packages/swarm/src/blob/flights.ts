@@ -23,10 +23,12 @@ export class Flights<Peer> {
     return this.#flights.get(index)?.has(peer) === true
   }
 
-  /** All chunks on their way, with the time of the earliest ask. */
-  *entries(): Generator<{ index: number; peers: readonly Peer[]; since: number }> {
+  /** Chunks that were asked for at a time or before, with the time of the earliest ask. */
+  *askedBy(time: number): Generator<{ index: number; peers: readonly Peer[]; since: number }> {
     for (const [index, peers] of this.#flights) {
-      yield { index, peers: [...peers.keys()], since: Math.min(...peers.values()) }
+      let since = Number.POSITIVE_INFINITY
+      for (const at of peers.values()) since = Math.min(since, at)
+      if (since <= time) yield { index, peers: [...peers.keys()], since }
     }
   }
 

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 
 /** Chunks that come within this time are told of in one message: each costs both sides more than its few bytes. */
-export const HAVE_BATCH_MS = 200
+export const HAVE_BATCH_MS = 50
 /** The same when no other agent here holds one of them: the others may have nothing else to ask for. */
 export const RARE_HAVE_BATCH_MS = 5
 

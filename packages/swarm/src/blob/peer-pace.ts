@@ -1,9 +1,12 @@
 /** Requests that a peer is asked to hold before its rate is known. */
 export const FIRST_QUEUE_CHUNKS = 4
-const MIN_QUEUE_CHUNKS = 2
+const MIN_QUEUE_CHUNKS = 1
 const MAX_QUEUE_CHUNKS = 64
-/** A queue should keep a peer busy for this long. */
-const QUEUE_SECONDS = 1
+/**
+ * A queue should keep a peer busy for this long. What waits at one peer is not asked of others, who may have it sooner: a long queue
+ * leaves them idle.
+ */
+const QUEUE_SECONDS = 0.25
 /**
  * The same for asks that leave the choice to a seed. It chooses when it sends, so a short queue costs nothing, and a
  * long one keeps others waiting at the end for chunks that are still in it.

@@ -14,6 +14,8 @@ export const MIN_LEASE_MS = 250
 export const MAX_LEASE_MS = 2_000
 /** Weight of a new measurement. */
 const SMOOTHING = 0.25
+/** Who has waited for this long has its turn, however much it holds, ms. */
+export const PATIENCE_MS = 1_000
 
 /** A place among those that are sent to. */
 export interface UploadSlot {
@@ -23,17 +25,21 @@ export interface UploadSlot {
 
 /** Whoever waits for a slot. */
 export interface SlotWaiter {
+  /** What share of its blob it holds, 0 to 1. */
+  readonly share: number
   /** There is one. @returns the bytes that are to be sent in it, at most; 0 when it is not needed after all */
   begin(slot: UploadSlot): number
 }
 
 /**
- * Lets peers have their turns, one chunk each, first come first served. A slow receiver has its place for a while only and
+ * Lets peers have their turns, one chunk each: who holds least first, so that all go on at one pace and none ends long after the
+ * others, and of equals who came first. A slow receiver has its place for a while only and
  * goes on beside the others: it must not keep the link idle.
  */
 export class UploadSlots {
   readonly #clock: Clock
-  readonly #waiting = new Set<SlotWaiter>()
+  /** With the times since when they wait, ms; who has waited longest first. */
+  readonly #waiting = new Map<SlotWaiter, number>()
   #taken = 0
   /** What one place carries, smoothed, bytes per ms; undefined before the first chunk. */
   #rate: number | undefined
@@ -49,7 +55,7 @@ export class UploadSlots {
 
   /** Asks for a place; whoever waits already keeps its turn. It may be given at once. */
   request(waiter: SlotWaiter): void {
-    this.#waiting.add(waiter)
+    if (!this.#waiting.has(waiter)) this.#waiting.set(waiter, this.#clock.now())
     this.#grant()
   }
 
@@ -59,11 +65,26 @@ export class UploadSlots {
   }
 
   #grant(): void {
-    for (const waiter of this.#waiting) {
-      if (this.#taken >= UPLOAD_SLOTS) return
+    while (this.#taken < UPLOAD_SLOTS) {
+      const waiter = this.#first()
+      if (waiter === undefined) return
       this.#waiting.delete(waiter)
       this.#give(waiter)
     }
+  }
+
+  #first(): SlotWaiter | undefined {
+    const now = this.#clock.now()
+    let first: SlotWaiter | undefined
+    let least = Number.POSITIVE_INFINITY
+    for (const [waiter, since] of this.#waiting) {
+      if (now - since >= PATIENCE_MS) return waiter
+      const { share } = waiter
+      if (share >= least) continue
+      first = waiter
+      least = share
+    }
+    return first
   }
 
   #give(waiter: SlotWaiter): void {

@@ -21,6 +21,10 @@ export interface UploadJob {
   readonly index: number | undefined
   /** Settles which chunk it is, at the moment of sending. Undefined: there is none to give, for this reason. */
   choose(): { readonly index: number } | { readonly reason: RejectReason }
+  /** How many of the agents at hand hold the chunk: of those that one peer asked for, the rarest is sent first. */
+  rarity(): number
+  /** What share of the blob the peer holds, 0 to 1: who holds least is sent to first. 0 where that is not to count. */
+  share(): number
   /** Bytes of a chunk. */
   length(index: number): number
   /** Reads from `offset` on inside a chunk, as much as `target` takes. */
@@ -66,6 +70,15 @@ export class Uploads implements SlotWaiter {
 
   get queued(): number {
     return this.#queued
+  }
+
+  /** The least share that the peer holds of a blob of which it could be sent a chunk now. */
+  get share(): number {
+    let least = 1
+    for (const [channel, [job]] of this.#queues) {
+      if (job !== undefined && !this.#sending.has(channel)) least = Math.min(least, job.share())
+    }
+    return least
   }
 
   /** @returns false when the peer has too much queued already */
@@ -133,9 +146,10 @@ export class Uploads implements SlotWaiter {
 
   #next(fits: (job: UploadJob) => boolean): UploadJob | undefined {
     for (const [channel, queue] of this.#queues) {
-      const job = queue[0]
-      if (job === undefined || this.#sending.has(channel) || !fits(job)) continue
-      queue.shift()
+      if (this.#sending.has(channel)) continue
+      const job = rarest(queue)
+      if (job === undefined || !fits(job)) continue
+      queue.splice(queue.indexOf(job), 1)
       // Back of the line, so that the next blob has its turn.
       this.#queues.delete(channel)
       if (queue.length > 0) this.#queues.set(channel, queue)
@@ -219,4 +233,17 @@ export class Uploads implements SlotWaiter {
     }
     return sent
   }
+}
+
+/** The job whose chunk is held by the fewest; of equals the one that has waited longest. */
+function rarest(queue: readonly UploadJob[]): UploadJob | undefined {
+  let best: UploadJob | undefined
+  let least = Number.POSITIVE_INFINITY
+  for (const job of queue) {
+    const rarity = job.rarity()
+    if (rarity >= least) continue
+    best = job
+    least = rarity
+  }
+  return best
 }
