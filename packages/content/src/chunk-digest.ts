@@ -1,8 +1,8 @@
 import { hash, webcrypto } from 'node:crypto'
 
 /**
- * Up to this length a chunk is hashed where it is, in 0.3 ms at most: handing it to another thread copies it, and costs
- * half as much again in processor time and as much in waiting as the hashing itself.
+ * Up to this length bytes are hashed where they are, in 0.4 ms at most, unless told otherwise: handing them to another thread copies
+ * them, and costs two thirds of the hashing itself again.
  */
 export const HASH_HERE_MAX_BYTES = 512 * 1024
 
