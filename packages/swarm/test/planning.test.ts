@@ -3,7 +3,6 @@ import { describe, it } from 'node:test'
 import { Bitfield } from '@shoal/content'
 import fc from 'fast-check'
 import {
-  LOST_AFTER_MS,
   type PlannedPeer,
   type PlanState,
   planAsks,
@@ -42,18 +41,6 @@ describe('a seed', () => {
     assert.deepEqual(chosen, [0, 1, 2, 3])
     assert.equal(chooser.choose(ask('b', empty), nobody), undefined)
     assert.equal(chooser.choose(ask('b', empty, { again: true }), nobody), 0)
-  })
-
-  it('sends a chunk again to one starving leech in a second, and another chunk to the next', () => {
-    const clock = new ManualClock()
-    const chooser = new SeedChooser(2, { repeats: new RepeatGate(clock, REPEAT_AFTER_MS) })
-    const again = (peer: string) => chooser.choose(ask(peer, new Bitfield(2), { again: true }), nobody)
-    chooser.choose(ask('liar', new Bitfield(2)), nobody)
-    chooser.choose(ask('liar', new Bitfield(2)), nobody)
-    clock.advance(REPEAT_AFTER_MS)
-    assert.deepEqual(['a', 'b', 'c'].map(again), [0, 1, undefined])
-    clock.advance(REPEAT_AFTER_MS)
-    assert.equal(again('c'), 0)
   })
 
   it('passes over what the leech holds or has asked for elsewhere, and leaves what others hold for later', () => {
@@ -294,21 +281,6 @@ describe('a plan', () => {
     const asks = planAsks(state([peer('registry', Bitfield.full(8)), holder]))
     const any = asks.find((one) => 'any' in one)
     assert.ok(any !== undefined && 'any' in any && !any.again && any.any > 0)
-  })
-
-  it('asks an exhausted registry again for what no agent at hand holds long after, and for nothing else', () => {
-    const exhausted = (at: number) => peer('registry', Bitfield.full(8), { exhaustedUntil: 20_000, exhaustedAt: at })
-    const agent = peer('agent', bits(8, [0, 1, 2, 3, 4, 5, 6]))
-    const ask = (at: number) => planAsks(state([exhausted(at), agent], { room: 9 })).filter((one) => 'any' in one)
-    assert.deepEqual(ask(10_000 - LOST_AFTER_MS + 1), [])
-    const [lost] = ask(10_000 - LOST_AFTER_MS)
-    assert.ok(lost !== undefined && 'any' in lost && lost.again && lost.any === 1)
-    assert.deepEqual([...lost.except].sort(), [0, 1, 2, 3, 4, 5, 6])
-    const whole = peer('agent', Bitfield.full(8))
-    assert.deepEqual(
-      planAsks(state([exhausted(0), whole])).filter((one) => 'any' in one),
-      []
-    )
   })
 
   it('lets a peer be that was busy', () => {

@@ -13,11 +13,6 @@ export const STARVING_MS = 1_000
  * one that can be asked.
  */
 export const MAX_BACKLOG_SECONDS = 2
-/**
- * A chunk that no agent at hand holds so long after the registry has sent every chunk once is lost: whoever got it does not pass it on.
- * A neighbourhood is reached by the last chunk in about a second.
- */
-export const LOST_AFTER_MS = 2_000
 /** What a starving leech asks the registry for at a time: others are likely to have it soon. */
 const STARVING_CHUNKS = 1
 /** A late chunk is not asked of the registry before this. */
@@ -39,8 +34,6 @@ export interface PlannedPeer {
   readonly owesSince: number | undefined
   /** A registry that has sent everything once is not asked for any before this time. */
   readonly exhaustedUntil: number
-  /** When it said so first. */
-  readonly exhaustedAt?: number | undefined
   /** Not asked for anything before this time: it said that it was busy, or that we may not. */
   readonly pausedUntil: number
   /** Chunks that it is not asked for by number before a time: it sent them to another just now, or often enough. */
@@ -158,9 +151,8 @@ export function planAsks<Peer extends PlannedPeer>(state: PlanState<Peer>): Ask<
   for (const peer of usable) {
     if (peer.role !== 'registry') continue
     // Only once it has said that all was sent once is it asked for what may have been sent before.
-    const isLost = unheld > 0 && state.now - (peer.exhaustedAt ?? state.now) >= LOST_AFTER_MS
-    const again = state.now < peer.exhaustedUntil || isLost
-    if (again && !starving && !isLost) continue
+    const again = state.now < peer.exhaustedUntil
+    if (again && !starving) continue
     const wanted = Math.max(0, (starving ? countMissing(state, taken) : unheld) - peer.anyOutstanding)
     const any = Math.min(
       again && agents.length > 0 ? STARVING_CHUNKS : wanted,
@@ -170,8 +162,7 @@ export function planAsks<Peer extends PlannedPeer>(state: PlanState<Peer>): Ask<
       room
     )
     if (any <= 0) continue
-    const others = isLost && !starving ? open.chunks.filter((index) => !planned.has(index) && isHeld(index)) : []
-    asks.push({ peer, any, again, except: [...state.flights.indexes, ...planned, ...others] })
+    asks.push({ peer, any, again, except: [...state.flights.indexes, ...planned] })
     room -= any
   }
   if (room > 0 && planned.size === 0) asks.push(...planLate(state, usable, slots, room))

@@ -162,7 +162,6 @@ export class ChunkRequests {
     let refused = any
     const now = this.#init.clock.now()
     if (frame.any > 0) participant.exhaustedUntil = now + EXHAUSTED_PAUSE_MS
-    if (frame.any > 0 && frame.reason === 'exhausted') participant.exhaustedAt ??= now
     if (frame.reason === 'busy') participant.pausedUntil = now + BUSY_PAUSE_MS
     if (frame.reason === 'denied') participant.pausedUntil = now + DENIED_PAUSE_MS
     for (const index of frame.indexes) {

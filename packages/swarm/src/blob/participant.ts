@@ -33,8 +33,6 @@ export class Participant {
   anyAskedAt = 0
   /** It has sent everything once: not asked for any before this time. */
   exhaustedUntil = 0
-  /** When it said so first; undefined when it has not. */
-  exhaustedAt: number | undefined
   /** When it was found not to answer; undefined as long as it does. */
   shunnedAt: number | undefined
   /** It was busy, or refused: not asked for anything before this time. */

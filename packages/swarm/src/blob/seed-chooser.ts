@@ -63,8 +63,6 @@ export class SeedChooser {
     let bestRank = ask.again ? Number.POSITIVE_INFINITY : RANK_OF_COPY
     for (let index = 0; index < this.#sent.chunks && bestRank > 0; index++) {
       if (ask.have.has(index) || ask.except.has(index) || !this.mayCount(ask.peer, index)) continue
-      // Those who miss it miss it together: they take it from the one that was just sent it.
-      if (ask.again && this.#repeats?.admits(ask.peer, index) === false) continue
       // What was sent to this very peer is most likely on its way to it.
       const repeated = before?.has(index) === true ? 2 : 0
       const rank = this.#sent.in(zone, index) * RANK_OF_COPY + repeated + (held(index) > 0 ? 1 : 0)
