@@ -1,3 +1,4 @@
+import { run } from '../../test/harness/process.ts'
 import type { RunWorkspace } from '../../test/harness/run-workspace.ts'
 import { Puller } from '../client/puller.ts'
 import { coreCount, machineBusySeconds } from '../process-usage.ts'
@@ -42,6 +43,7 @@ export async function* pullForReal(
     })
     await site.seed.shape(shape(cell.registryMbit))
     for (const node of site.nodes) await node.shape(shape(cell.nodeMbit))
+    for (const { namespace } of [site.seed, ...site.nodes]) await useReno(namespace)
     const mesh = await startShoal(site)
     const images = new Images(room.subdirectory('images'))
     const pullers = await Promise.all(site.nodes.map((node) => Puller.start(node)))
@@ -62,4 +64,13 @@ export async function* pullForReal(
   } finally {
     room.close()
   }
+}
+
+/**
+ * Has new connections of a namespace share links as the simulator's do. BBR, which machines may have as their default, leaves a
+ * connection that begins beside others with little of a slow link for seconds: some rounds then take a quarter longer.
+ */
+async function useReno(namespace: string): Promise<void> {
+  const setting = 'echo reno >/proc/sys/net/ipv4/tcp_congestion_control'
+  await run(['ip', 'netns', 'exec', namespace, 'sh', '-c', setting])
 }
